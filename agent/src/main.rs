@@ -1,0 +1,2 @@
+//! Entry point: parses the command line and calls the library.
+fn main() {}
