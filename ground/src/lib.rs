@@ -1,1 +1,18 @@
 //! The ground service.
+//!
+//! Two ways lead into the same [`tables`]: [`ingest`] takes the aircraft's frames from MQTT, and [`detect`] reads
+//! EDR files from [`history`]. [`train`] makes the models both are scored with, [`report`] mails what was confirmed,
+//! [`simulate`] makes a fleet with known faults, and [`demo`] runs all of it on one machine.
+#![forbid(unsafe_code)]
+
+pub mod broker;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod detect;
+pub mod history;
+pub mod ingest;
+pub mod report;
+pub mod simulate;
+pub mod tables;
+pub mod train;

@@ -61,8 +61,8 @@ pub enum SettingsError {
 pub struct Layers {
     values: Table,
     origins: Vec<(String, Origin)>,
-    /// Tables whose keys are the user's own names (e.g. one table per source); nothing in them is unknown.
-    open_tables: Vec<&'static str>,
+    /// Keys whose values the user shapes (`"auto"` or a number, a list of sources): their own types check them.
+    open: Vec<&'static str>,
 }
 
 impl Layers {
@@ -72,13 +72,13 @@ impl Layers {
     /// When the defaults do not serialize to a table, which is a mistake in the program.
     pub fn over<T: Serialize>(defaults: &T) -> Result<Self, SettingsError> {
         let values = Table::try_from(defaults).map_err(|error| SettingsError::Defaults(error.to_string()))?;
-        Ok(Self { values, origins: Vec::new(), open_tables: Vec::new() })
+        Ok(Self { values, origins: Vec::new(), open: Vec::new() })
     }
 
     /// Declares a dotted key whose value the user shapes freely; its own type checks what is inside.
     #[must_use]
     pub fn with_open(mut self, key: &'static str) -> Self {
-        self.open_tables.push(key);
+        self.open.push(key);
         self
     }
 
@@ -162,7 +162,7 @@ impl Layers {
     fn lay(&mut self, parent: String, table: Table, origin: &Origin) -> Result<(), SettingsError> {
         for (name, value) in table {
             let key = if parent.is_empty() { name } else { format!("{parent}.{name}") };
-            let open = self.open_tables.contains(&key.as_str());
+            let open = self.open.contains(&key.as_str());
             match (self.find(&key), value) {
                 (Some(Value::Table(_)), Value::Table(inner)) if !open => self.lay(key, inner, origin)?,
                 (Some(_), value) => self.put(&key, value, origin.clone())?,
@@ -189,7 +189,7 @@ impl Layers {
     }
 
     fn put(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), SettingsError> {
-        if let Some(known) = self.find(key) {
+        if let Some(known) = self.find(key).filter(|_| !self.open.contains(&key)) {
             let fits =
                 known.same_type(&value) || matches!((known, &value), (Value::Float(_), Value::Integer(_)));
             if !fits {

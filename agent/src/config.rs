@@ -1,0 +1,214 @@
+//! The agent's configuration: one TOML file, every key with its default here.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set. `deploy/agent.toml` shows it with comments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The aircraft's registration. There is no sensible default.
+    pub tail: String,
+    /// Window length in seconds.
+    pub window_seconds: u32,
+    /// How long after its end a window stays open for late events, in seconds.
+    pub lateness_seconds: u32,
+    /// Events dated further ahead of the clock than this are refused, in seconds.
+    pub max_future_seconds: u32,
+    /// The store.
+    pub store: StoreConfig,
+    /// Where events come from.
+    pub sources: SourcesConfig,
+    /// The link to the ground.
+    pub link: LinkConfig,
+    /// Which models are taken.
+    pub model: ModelConfig,
+    /// Logging.
+    pub log: LogConfig,
+}
+
+/// The SQLite file and its limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// The database.
+    pub path: PathBuf,
+    /// A transaction is committed when it holds this many events…
+    pub group_events: u32,
+    /// …or when its first event has waited this long, in milliseconds.
+    pub group_millis: u32,
+    /// Most distinct fault keys in one window; failures of further ones count as `OTHER`. At most 256.
+    pub max_fault_keys: u16,
+    /// Stored events of closed windows are kept up to this many bytes…
+    pub events_max_bytes: u64,
+    /// …and this many seconds.
+    pub events_max_age_seconds: u64,
+    /// Unsent frames are kept up to this many bytes…
+    pub outbox_max_bytes: u64,
+    /// …this many seconds…
+    pub outbox_max_age_seconds: u64,
+    /// …and this many frames.
+    pub outbox_max_frames: u64,
+}
+
+/// Where events come from. Every list may be empty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourcesConfig {
+    /// Unix datagram socket for JSON events; empty for none.
+    pub event_socket: PathBuf,
+    /// Unix datagram sockets that take syslog messages.
+    pub syslog_sockets: Vec<PathBuf>,
+    /// UDP addresses that take syslog messages; loopback only.
+    pub syslog_udp: Vec<String>,
+    /// Log files to follow.
+    pub tail: Vec<PathBuf>,
+    /// Folders of EDR CSV files to replay once.
+    pub replay: Vec<ReplayConfig>,
+    /// Rule files in place of the built-in rules.
+    pub rules: Vec<PathBuf>,
+    /// Spool folder of `cabinwatch-agent record`, read when the daemon starts and then every second.
+    pub spool: PathBuf,
+    /// Longest line or datagram, in bytes.
+    pub max_line_bytes: u32,
+}
+
+/// One folder of EDR files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayConfig {
+    /// A file or a folder.
+    pub path: PathBuf,
+    /// How many times faster than it happened; 0 for as fast as it goes.
+    pub speed: f64,
+}
+
+/// The link to the ground.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinkConfig {
+    /// `mqtt://host:port` or `mqtts://host:port`; empty for no link.
+    pub broker: String,
+    /// User name at the broker; empty for none.
+    pub user: String,
+    /// File that holds the password.
+    pub password_file: PathBuf,
+    /// PEM file with the authority that signed the broker's certificate; empty for the system's.
+    pub ca_file: PathBuf,
+    /// Seconds between signs of life.
+    pub keep_alive_seconds: u16,
+    /// First wait before connecting again, in milliseconds; doubles, with jitter, up to the next.
+    pub backoff_min_millis: u64,
+    /// Longest wait, in milliseconds.
+    pub backoff_max_millis: u64,
+    /// A backlog is sent at most this fast, in bytes a second; live frames do not wait for it.
+    pub drain_bytes_per_second: u32,
+    /// Most bytes of frames in one message, before compression.
+    pub message_bytes: u32,
+    /// Frames the ground has not acknowledged after this many seconds are sent again.
+    pub resend_seconds: u64,
+    /// A client that gets nothing done for this many seconds is thrown away and built anew.
+    pub stuck_seconds: u64,
+}
+
+/// Which models are taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// This aircraft's cohort.
+    pub cohort: String,
+    /// Public keys (64 hexadecimal digits) whose signature is believed.
+    pub trusted_keys: Vec<String>,
+    /// Largest bundle, in bytes.
+    pub max_bytes: u64,
+    /// Most fault keys in a bundle.
+    pub max_keys: u32,
+}
+
+/// Logging, always to stderr.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// JSON lines instead of text.
+    pub json: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            tail: String::new(),
+            window_seconds: 300,
+            lateness_seconds: 30,
+            max_future_seconds: 600,
+            store: StoreConfig::default(),
+            sources: SourcesConfig::default(),
+            link: LinkConfig::default(),
+            model: ModelConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            path: "/var/lib/cabinwatch/agent.db".into(),
+            group_events: 512,
+            group_millis: 250,
+            max_fault_keys: 256,
+            events_max_bytes: 16 << 20,
+            events_max_age_seconds: 7 * 86_400,
+            outbox_max_bytes: 16 << 20,
+            outbox_max_age_seconds: 30 * 86_400,
+            outbox_max_frames: 100_000,
+        }
+    }
+}
+
+impl Default for SourcesConfig {
+    fn default() -> Self {
+        Self {
+            event_socket: "/run/cabinwatch/events.sock".into(),
+            syslog_sockets: Vec::new(),
+            syslog_udp: Vec::new(),
+            tail: Vec::new(),
+            replay: Vec::new(),
+            rules: Vec::new(),
+            spool: "/var/lib/cabinwatch/spool".into(),
+            max_line_bytes: 8192,
+        }
+    }
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            broker: String::new(),
+            user: String::new(),
+            password_file: PathBuf::new(),
+            ca_file: PathBuf::new(),
+            keep_alive_seconds: 60,
+            backoff_min_millis: 500,
+            backoff_max_millis: 120_000,
+            drain_bytes_per_second: 4_000,
+            message_bytes: 16 << 10,
+            resend_seconds: 120,
+            stuck_seconds: 180,
+        }
+    }
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self { cohort: "fleet".to_owned(), trusted_keys: Vec::new(), max_bytes: 2 << 20, max_keys: 8192 }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), json: false }
+    }
+}

@@ -1,0 +1,6 @@
+//! Where events come from. Each source is a thread of its own that reads, parses and hands over [`EventBatch`]es
+//! through a bounded queue; a full queue makes it wait, which the kernel's socket buffer passes on to the sender.
+
+mod batch;
+
+pub use batch::{Cursor, EventBatch};
