@@ -1,0 +1,156 @@
+//! What the tables hold: scored rows.
+
+use std::fmt;
+use std::str::FromStr;
+
+use cabinwatch_shared::fault_key::FaultKey;
+use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::rate::Counts;
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::verdict::{Alarms, Verdict};
+use cabinwatch_shared::window::Window;
+
+/// One fault key in one window of one aircraft, scored. Its identity is (tail, window start, point, description).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoredRow {
+    /// Where in the journey.
+    pub edr_point: String,
+    /// What failed.
+    pub description: String,
+    /// Failures, and the point's successes.
+    pub counts: Counts,
+    /// Scores and alarms.
+    pub verdict: Verdict,
+}
+
+impl ScoredRow {
+    /// The row's fault key.
+    #[must_use]
+    pub fn key(&self) -> FaultKey<'_> {
+        FaultKey { edr_point: &self.edr_point, description: &self.description }
+    }
+}
+
+/// One window of one aircraft with all its rows: the unit that is stored, and replaced, as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoredWindow {
+    /// The aircraft; [`fleet_tail`] for EDR files, which do not tell.
+    pub tail: Tail,
+    /// The window.
+    pub window: Window,
+    /// The model the verdicts come from; 0 for none.
+    pub model: ModelVersion,
+    /// Rows with at least one failure.
+    pub rows: Vec<ScoredRow>,
+    /// Successful attempts by point, also of points where nothing failed.
+    pub points: Vec<(String, u64)>,
+}
+
+/// The name under which rows of the whole fleet stand.
+#[must_use]
+pub fn fleet_tail() -> Tail {
+    // Checked by a test below: the text is a tail.
+    "FLEET".parse().unwrap_or_else(|_| unreachable!())
+}
+
+/// The six anomaly tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    /// Any alarm.
+    CombinedAll,
+    /// Both alarms.
+    CombinedRepeated,
+    /// The z score alarms.
+    ZscoreAll,
+    /// The z score alarms and the forest confirms.
+    ZscoreRepeated,
+    /// The forest alarms.
+    IforestAll,
+    /// The forest alarms and the z score confirms.
+    IforestRepeated,
+}
+
+/// The text names none of the six tables.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown table `{0}`; there are combined_all, combined_repeated, zscore_all, zscore_repeated, iforest_all and iforest_repeated"
+)]
+pub struct UnknownTable(String);
+
+impl Table {
+    /// All six.
+    pub const ALL: [Self; 6] = [
+        Self::CombinedAll,
+        Self::CombinedRepeated,
+        Self::ZscoreAll,
+        Self::ZscoreRepeated,
+        Self::IforestAll,
+        Self::IforestRepeated,
+    ];
+
+    /// The documented name; what it is called in a database can be configured.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CombinedAll => "combined_all",
+            Self::CombinedRepeated => "combined_repeated",
+            Self::ZscoreAll => "zscore_all",
+            Self::ZscoreRepeated => "zscore_repeated",
+            Self::IforestAll => "iforest_all",
+            Self::IforestRepeated => "iforest_repeated",
+        }
+    }
+
+    /// Whether a row with these alarms belongs in the table.
+    #[must_use]
+    pub const fn holds(self, alarms: Alarms) -> bool {
+        match self {
+            Self::CombinedAll => alarms.any(),
+            Self::CombinedRepeated | Self::ZscoreRepeated | Self::IforestRepeated => alarms.confirmed(),
+            Self::ZscoreAll => alarms.z,
+            Self::IforestAll => alarms.forest,
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Table {
+    type Err = UnknownTable;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTable> {
+        Self::ALL
+            .into_iter()
+            .find(|table| table.as_str() == text)
+            .ok_or_else(|| UnknownTable(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fleet_has_a_tail() {
+        assert_eq!(fleet_tail().as_str(), "FLEET");
+    }
+
+    #[test]
+    fn each_table_holds_what_its_name_says() {
+        let held = |z, forest| {
+            Table::ALL
+                .into_iter()
+                .filter(|table| table.holds(Alarms { z, forest }))
+                .map(Table::as_str)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(held(false, false), Vec::<&str>::new());
+        assert_eq!(held(true, false), ["combined_all", "zscore_all"]);
+        assert_eq!(held(false, true), ["combined_all", "iforest_all"]);
+        assert_eq!(held(true, true).len(), 6);
+    }
+}
