@@ -8,8 +8,10 @@ import csv
 import io
 import json
 import random
+import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -18,8 +20,6 @@ import reference
 from checks import Checks, built, run
 
 SEED = 20261121
-# With this threshold every row that has a z score is a z anomaly, so `zscore_all` shows all of them.
-EVERYTHING = -1e9
 DIGITS = 9
 
 
@@ -48,9 +48,9 @@ def write_last_window(maker, start):
     return start + edr.WINDOW + timedelta(seconds=30)
 
 
-def number(text):
+def number(cell):
     """A cell as a number, rounded so that the last bits of two summations do not matter; empty is None."""
-    return None if text == "" else round(float(text), DIGITS)
+    return None if cell in ("", None) else round(float(cell), DIGITS)
 
 
 def seconds(text):
@@ -58,11 +58,24 @@ def seconds(text):
     return int(reference.instant(text).timestamp())
 
 
-def table(tables, name):
-    """The rows of one table by (fault key, window)."""
-    text = run(built("cabinwatch-ground"), "tables", "--tables", tables, "--table", name, "--format", "csv")
-    rows = csv.DictReader(io.StringIO(text))
+def keyed(rows):
+    """Rows by (fault key, window)."""
     return {(row["fault_key"], seconds(row["start_time"])): row for row in rows}
+
+
+def table(database, name):
+    """The rows of one of the six tables, as `tables` prints them."""
+    text = run(
+        built("cabinwatch-ground"), "tables", "--tables", f"sqlite://{database}", "--table", name, "--format", "csv"
+    )
+    return keyed(csv.DictReader(io.StringIO(text)))
+
+
+def scored(database):
+    """Every row that was scored, anomalous or not, from the database itself."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        return keyed(connection.execute("SELECT * FROM windows"))
 
 
 def as_printed(row):
@@ -79,7 +92,7 @@ def as_printed(row):
     }
 
 
-def as_defined(row, known, threshold):
+def as_defined(row, known):
     """The same columns by the definition."""
     score, status = reference.z_score(row, known)
     mean, deviation = known.get(row.key, (None, None))
@@ -92,7 +105,7 @@ def as_defined(row, known, threshold):
         "std_rate": rounded[1],
         "z_score": rounded[2],
         "z_status": status,
-        "anomaly_z": reference.anomaly_z(row, known, threshold),
+        "anomaly_z": reference.anomaly_z(row, known),
     }
 
 
@@ -110,23 +123,25 @@ def check_statistics(checks, model, known):
     checks.same(f"zscore_stats.csv: {len(expected)} keys", ours, expected)
 
 
-def check_tables(checks, name, tables, rows, known, threshold):
-    """The six tables: z columns by the definition, and membership by the two alarms of each row."""
-    defined = {(row.fault_key, row.start): as_defined(row, known, threshold) for row in rows}
-    z_alarms = {key: row for key, row in defined.items() if row["anomaly_z"]}
-    found = {each: table(tables, each) for each in TABLES}
-    printed = {key: as_printed(row) for key, row in found["zscore_all"].items()}
-    checks.same(f"{name}: zscore_all, {len(z_alarms)} rows", printed, z_alarms)
-    both = found["zscore_all"].keys() & found["iforest_all"].keys()
-    either = found["zscore_all"].keys() | found["iforest_all"].keys()
-    checks.that(f"{name}: combined_all is the union, {len(either)} rows", found["combined_all"].keys() == either)
-    for each in ("combined_repeated", "zscore_repeated", "iforest_repeated"):
-        checks.that(f"{name}: {each} is the intersection, {len(both)} rows", found[each].keys() == both)
-    every = {key: as_printed(row) for key, row in found["combined_all"].items()}
-    checks.same(f"{name}: combined_all's columns", every, {key: defined.get(key) for key in every})
-
-
-TABLES = ("combined_all", "combined_repeated", "zscore_all", "zscore_repeated", "iforest_all", "iforest_repeated")
+def check_tables(checks, name, database, rows, known):
+    """All scored rows by the definition, and the six tables by the two alarms of each row."""
+    defined = {(row.fault_key, row.start): as_defined(row, known) for row in rows}
+    every = scored(database)
+    printed = {key: as_printed(row) for key, row in every.items()}
+    checks.same(f"{name}: {len(defined)} scored rows", printed, defined)
+    z_alarms = {key for key, row in defined.items() if row["anomaly_z"]}
+    forest_alarms = {key for key, row in every.items() if int(row["anomaly_iforest"])}
+    confirmed = z_alarms & forest_alarms
+    for each, members in [
+        ("combined_all", z_alarms | forest_alarms),
+        ("combined_repeated", confirmed),
+        ("zscore_all", z_alarms),
+        ("zscore_repeated", confirmed),
+        ("iforest_all", forest_alarms),
+        ("iforest_repeated", confirmed),
+    ]:
+        held = {key: as_printed(row) for key, row in table(database, each).items()}
+        checks.same(f"{name}: {each}, {len(members)} rows", held, {key: printed.get(key) for key in members})
 
 
 def configuration(folder, **settings):
@@ -141,13 +156,14 @@ def configuration(folder, **settings):
 
 
 def detect(folder, edr_files, model, name, now, *more):
-    """One batch run into tables of its own; the tables' address."""
-    tables = f"sqlite://{folder / name}.db"
+    """One batch run into a database of its own; the database's path."""
+    database = folder / f"{name}.db"
     run(
         built("cabinwatch-ground"), "detect", "--history", f"file://{edr_files}", "--model-dir", model,
-        "--tables", tables, "--mail", f"file://{folder / name}-mail", "--now", f"{now:%Y-%m-%dT%H:%M:%SZ}", *more,
+        "--tables", f"sqlite://{database}", "--mail", f"file://{folder / name}-mail",
+        "--now", f"{now:%Y-%m-%dT%H:%M:%SZ}", *more,
     )  # fmt: skip
-    return tables
+    return database
 
 
 def check_seed(checks, seed):
@@ -168,22 +184,19 @@ def check_seed(checks, seed):
         now = write_last_window(maker, today - timedelta(days=1))
         check_statistics(checks, model, known)
 
-        everything = configuration(folder, detect__z_threshold=EVERYTHING)
-        newest = configuration(folder, detect__z_threshold=EVERYTHING, history__newest_files=3)
+        newest_three = ["--config", configuration(folder, history__newest_files=3)]
         later = now + timedelta(days=20)
-        for name, when, threshold, count, more in [
-            ("recent", now, 3.0, 10, []),
-            ("recent, every row", now, EVERYTHING, 10, ["--config", everything]),
-            ("newest ten, every row", later, EVERYTHING, 10, ["--config", everything]),
-            ("newest three, every row", later, EVERYTHING, 3, ["--config", newest]),
+        for name, when, count, more in [
+            ("recent", now, 10, []),
+            ("newest-ten", later, 10, []),
+            ("newest-three", later, 3, newest_three),
         ]:
             rows = reference.aggregate(reference.files_to_detect(maker.files, when, newest=count))
-            file_name = name.replace(", ", "-").replace(" ", "-")
-            tables = detect(folder, edr_files, model, file_name, when, *more)
-            check_tables(checks, name, tables, rows, known, threshold)
-        before = {each: table(tables, each) for each in TABLES}
-        detect(folder, edr_files, model, file_name, later, *more)
-        checks.that("a second run changes nothing", before == {each: table(tables, each) for each in TABLES})
+            database = detect(folder, edr_files, model, name, when, *more)
+            check_tables(checks, name, database, rows, known)
+        before = scored(database)
+        detect(folder, edr_files, model, name, later, *more)
+        checks.same("a second run changes nothing", {**scored(database)}, before)
 
 
 def main():

@@ -14,7 +14,7 @@ import edr
 import numpy as np
 import reference
 from checks import Checks, built, run
-from pipeline_parity import configuration, detect, table
+from pipeline_parity import configuration, detect, scored
 from sklearn.ensemble import IsolationForest
 
 SEED = 20261122
@@ -75,26 +75,26 @@ def main():
         maker, today = training_history(folder / "edr")
         rows = reference.aggregate(maker.files)
         rates = [float(row.rate) for row in rows]
-        everything = configuration(folder, detect__z_threshold=-1e9, history__newest_files=1000)
-        for name, ours, theirs in [
+        everything = configuration(folder, history__newest_files=1000)
+        for name, settings, theirs in [
             ("auto", {}, {}),
             ("contamination 0.05", {"retrain__contamination": 0.05}, {"contamination": 0.05}),
             ("200 trees of 64", {"retrain__n_estimators": 200, "retrain__max_samples": 64},
              {"n_estimators": 200, "max_samples": 64}),
         ]:  # fmt: skip
             model = folder / name.replace(" ", "-")
-            config = configuration(folder, **ours, history__strict=True)
+            config = configuration(folder, **settings, history__strict=True)
             run(
                 built("cabinwatch-ground"), "retrain", "--history", f"file://{folder / 'edr'}", "--days", 30,
                 "--model-dir", model, "--config", config,
             )  # fmt: skip
             when = today + timedelta(days=10)
-            tables = detect(folder, folder / "edr", model, model.name, when, "--config", everything)
-            scored = {
-                float(row["fail_rate"]): (float(row["forest_score"]), row["anomaly_iforest"] == "1")
-                for row in table(tables, "zscore_all").values()
+            database = detect(folder, folder / "edr", model, model.name, when, "--config", everything)
+            ours = {
+                float(row["fail_rate"]): (float(row["iforest_score"]), row["anomaly_iforest"] == 1)
+                for row in scored(database).values()
             }
-            compare(checks, name, rates, scored, theirs)
+            compare(checks, name, rates, ours, theirs)
     checks.finish()
 
 
