@@ -62,7 +62,7 @@ pub enum TablesError {
         /// What.
         what: &'static str,
         /// The value.
-        value: u64,
+        value: String,
     },
     /// Another bundle is already known under the same version.
     #[error(

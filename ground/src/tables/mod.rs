@@ -8,7 +8,12 @@ mod cell;
 mod error;
 mod records;
 mod row;
+mod sqlite;
 mod table_row;
+mod text;
+
+#[cfg(test)]
+mod conformance;
 
 pub use cell::Cell;
 pub use error::TablesError;
@@ -19,11 +24,52 @@ pub use records::{
 pub use row::{ScoredRow, ScoredWindow, Table, UnknownTable, fleet_tail};
 pub use table_row::TableRow;
 
+use std::path::PathBuf;
+
 use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::Rate;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
+use sqlite::{Access, SqliteTables};
+use url::Url;
+
+use crate::config::TablesConfig;
+
+/// Opens tables to write, and makes them if they are not there: `sqlite:///path/to/tables.db`.
+///
+/// # Errors
+/// For a URL of another kind, and when the database can't be opened, is damaged, or is of another release.
+pub fn open(url: &str, names: &TablesConfig) -> Result<Box<dyn Tables>, TablesError> {
+    Ok(Box::new(SqliteTables::open(&sqlite_path(url)?, names, Access::Write)?))
+}
+
+/// Opens tables that are there, only to read.
+///
+/// # Errors
+/// As [`open`], and when there are none.
+pub fn open_to_read(url: &str, names: &TablesConfig) -> Result<Box<dyn Tables>, TablesError> {
+    Ok(Box::new(SqliteTables::open(&sqlite_path(url)?, names, Access::Read)?))
+}
+
+/// The file a URL names. Errors never repeat the URL: it may hold a password.
+fn sqlite_path(url: &str) -> Result<PathBuf, TablesError> {
+    if url.is_empty() {
+        return Err(TablesError::Url("none given (flag --tables, setting tables.url)".to_owned()));
+    }
+    let parsed = Url::parse(url).map_err(|error| TablesError::Url(error.to_string()))?;
+    if parsed.scheme() != "sqlite" {
+        let kind = format!("there are no tables of the kind `{}`", parsed.scheme());
+        return Err(TablesError::Url(kind));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(TablesError::Url("a file's URL has no `?` or `#` (write %3F or %23)".to_owned()));
+    }
+    match parsed.to_file_path() {
+        Ok(path) if parsed.path().len() > 1 => Ok(path),
+        _ => Err(TablesError::Url("it names no file on this machine".to_owned())),
+    }
+}
 
 /// Which rows to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

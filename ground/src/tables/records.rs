@@ -99,8 +99,8 @@ pub struct ModelReportRecord {
 pub struct AircraftRecord {
     /// The aircraft.
     pub tail: Tail,
-    /// When a message of it last came.
-    pub last_contact: UnixSeconds,
+    /// When a message of its own last came; what the broker says in its stead, or has kept, is no contact.
+    pub last_contact: Option<UnixSeconds>,
     /// Whether its link is up, as far as the broker knows; none before its first status.
     pub online: Option<bool>,
     /// The agent's release; none before its first status.
