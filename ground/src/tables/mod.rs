@@ -14,6 +14,8 @@ mod text;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+pub(crate) mod examples;
 
 pub use cell::Cell;
 pub use error::TablesError;
@@ -165,6 +167,18 @@ pub trait Tables: Send {
     /// # Errors
     /// When the database fails.
     fn set_aside(&self, query: &Query) -> Result<Vec<SetAside>, TablesError>;
+
+    /// The models that frames set aside wait for.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn awaited_models(&self) -> Result<Vec<ModelVersion>, TablesError>;
+
+    /// Some of the frames that wait for a model, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn awaiting_model(&self, version: ModelVersion, limit: u32) -> Result<Vec<SetAside>, TablesError>;
 
     /// All aircraft, by tail.
     ///

@@ -201,6 +201,14 @@ impl Tables for SqliteTables {
         self.read("read what was set aside", read::set_aside(&self.connection, query))
     }
 
+    fn awaited_models(&self) -> Result<Vec<ModelVersion>, TablesError> {
+        self.read("read what was set aside", read::awaited_models(&self.connection))
+    }
+
+    fn awaiting_model(&self, version: ModelVersion, limit: u32) -> Result<Vec<SetAside>, TablesError> {
+        self.read("read what was set aside", read::awaiting_model(&self.connection, version, limit))
+    }
+
     fn aircraft(&self) -> Result<Vec<AircraftRecord>, TablesError> {
         self.read("read the aircraft", read::aircraft(&self.connection))
     }

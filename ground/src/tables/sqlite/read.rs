@@ -136,19 +136,34 @@ pub(super) fn model_reports(connection: &Connection, query: &Query) -> Read<Vec<
 }
 
 pub(super) fn set_aside(connection: &Connection, query: &Query) -> Read<Vec<SetAside>> {
-    select(connection, "set_aside", &["at_time", "tail", "stream", "seq", "digest"], query, |row| {
-        let stream: String = row.get("stream")?;
-        Ok(SetAside {
-            tail: convert::tail(row)?,
-            frame: convert::read_stream(&stream)
-                .map(|stream| Ok::<_, rusqlite::Error>((stream, convert::seq(row, "seq")?)))
-                .transpose()?,
-            reason: convert::set_aside_reason(row)?,
-            message: row.get("message")?,
-            at: convert::time(row, "at_time")?,
-            bytes: row.get("bytes")?,
-        })
+    select(connection, "set_aside", &["at_time", "tail", "stream", "seq", "digest"], query, set_aside_item)
+}
+
+fn set_aside_item(row: &Row<'_>) -> Read<SetAside> {
+    let stream: String = row.get("stream")?;
+    let frame = convert::read_stream(&stream).map(|stream| convert::seq(row, "seq").map(|seq| (stream, seq)));
+    Ok(SetAside {
+        tail: convert::tail(row)?,
+        frame: frame.transpose()?,
+        reason: convert::set_aside_reason(row)?,
+        message: row.get("message")?,
+        at: convert::time(row, "at_time")?,
+        bytes: row.get("bytes")?,
     })
+}
+
+pub(super) fn awaited_models(connection: &Connection) -> Read<Vec<ModelVersion>> {
+    let sql = "SELECT DISTINCT model_version FROM set_aside WHERE model_version IS NOT NULL ORDER BY 1";
+    connection.prepare_cached(sql)?.query_map([], convert::model_version)?.collect()
+}
+
+pub(super) fn awaiting_model(
+    connection: &Connection,
+    version: ModelVersion,
+    limit: u32,
+) -> Read<Vec<SetAside>> {
+    let sql = "SELECT * FROM set_aside WHERE model_version = ?1 LIMIT ?2";
+    connection.prepare_cached(sql)?.query_map([version.0, limit], set_aside_item)?.collect()
 }
 
 fn range(row: &Row<'_>) -> Read<SeqRange> {

@@ -1,5 +1,7 @@
 //! Writing, all within one transaction of the caller's.
 
+use std::collections::BTreeSet;
+
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::StreamStart;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -14,6 +16,8 @@ use crate::tables::{
 
 /// Most bytes set aside for one aircraft; beyond it the oldest go.
 const SET_ASIDE_BYTES: i64 = 64 << 20;
+/// What a row takes besides its bytes, about.
+const SET_ASIDE_ROW_BYTES: i64 = 256;
 
 pub(super) fn batch(
     connection: &Connection,
@@ -27,15 +31,14 @@ pub(super) fn batch(
     losses(connection, batch)?;
     stream_starts(connection, batch)?;
     model_reports(connection, batch)?;
-    for item in &batch.set_aside {
-        set_aside(connection, item)?;
-    }
+    // First, so that a frame can be set aside anew for another reason.
     for frame in &batch.recovered {
         let (tail, stream, seq) = frame_columns(frame)?;
         connection
             .prepare_cached("DELETE FROM set_aside WHERE tail = ?1 AND stream = ?2 AND seq = ?3")?
             .execute(params![tail, stream, seq])?;
     }
+    set_aside(connection, &batch.set_aside)?;
     for item in &batch.aircraft {
         aircraft(connection, item)?;
     }
@@ -158,33 +161,50 @@ fn model_reports(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
     Ok(())
 }
 
-fn set_aside(connection: &Connection, item: &SetAside) -> Result<(), Fault> {
-    let tail = item.tail.as_str();
-    let (stream, seq, digest) = match item.frame {
-        Some((stream, seq)) => (stream.to_string(), integer("a frame's number", seq.0)?, String::new()),
-        // A message that can't be taken apart has no number; the same bytes are the same message.
-        None => (String::new(), 0, format!("{:016x}", fnv1a(&item.bytes))),
-    };
-    let model = match item.reason {
-        SetAsideReason::UnknownModel(version) => Some(version.0),
-        SetAsideReason::Undecodable | SetAsideReason::Nonsense => None,
-    };
-    let (reason, at) = (text::set_aside_reason(item.reason), time_text("a time", item.at)?);
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO set_aside (tail, stream, seq, digest, reason, model_version, message, at_time, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute(params![tail, stream, seq, digest, reason, model, item.message, at, item.bytes])?;
+fn set_aside(connection: &Connection, items: &[SetAside]) -> Result<(), Fault> {
+    for item in items {
+        let (stream, seq, digest) = match item.frame {
+            Some((stream, seq)) => (stream.to_string(), integer("a frame's number", seq.0)?, String::new()),
+            // A message that can't be taken apart has no number; the same bytes are the same message.
+            None => (String::new(), 0, format!("{:016x}", fnv1a(&item.bytes))),
+        };
+        let model = match item.reason {
+            SetAsideReason::UnknownModel(version) => Some(version.0),
+            SetAsideReason::Undecodable | SetAsideReason::Nonsense => None,
+        };
+        let (reason, at) = (text::set_aside_reason(item.reason), time_text("a time", item.at)?);
+        connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO set_aside
+                     (tail, stream, seq, digest, reason, model_version, message, at_time, bytes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                item.tail.as_str(),
+                stream,
+                seq,
+                digest,
+                reason,
+                model,
+                item.message,
+                at,
+                item.bytes
+            ])?;
+    }
+    let tails: BTreeSet<&str> = items.iter().map(|item| item.tail.as_str()).collect();
+    tails.into_iter().try_for_each(|tail| trim_set_aside(connection, tail))
+}
+
+fn trim_set_aside(connection: &Connection, tail: &str) -> Result<(), Fault> {
     let dropped = connection
         .prepare_cached(
-            "DELETE FROM set_aside WHERE tail = ?1 AND rowid IN (
+            "DELETE FROM set_aside WHERE rowid IN (
                  SELECT id FROM (
-                     SELECT rowid AS id, sum(length(bytes)) OVER (ORDER BY rowid DESC) AS newer
+                     SELECT rowid AS id, sum(length(bytes) + ?3) OVER (ORDER BY rowid DESC) AS newer
                      FROM set_aside WHERE tail = ?1)
                  WHERE newer > ?2)",
         )?
-        .execute(params![tail, SET_ASIDE_BYTES])?;
+        .execute(params![tail, SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES])?;
     if dropped > 0 {
         tracing::error!(tail, dropped, "dropped the oldest of what was set aside: there is too much of it");
     }
