@@ -5,3 +5,4 @@ pub mod keygen;
 pub mod progress;
 mod read_history;
 pub mod retrain;
+pub mod simulate;
