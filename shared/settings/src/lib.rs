@@ -92,7 +92,7 @@ impl Layers {
         let table: Table = text
             .parse()
             .map_err(|source| SettingsError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
-        self.lay(String::new(), table, &Origin::File(path.to_owned()))?;
+        self.lay("", table, &Origin::File(path.to_owned()))?;
         Ok(self)
     }
 
@@ -113,7 +113,7 @@ impl Layers {
         found.sort();
         for (name, text) in found {
             let key = name[start.len()..].to_ascii_lowercase().replace("__", ".");
-            self.set(&key, &text, Origin::Environment(name))?;
+            self.set(&key, &text, &Origin::Environment(name))?;
         }
         Ok(self)
     }
@@ -124,7 +124,7 @@ impl Layers {
     /// When the value does not fit the setting.
     pub fn flag(mut self, flag: &'static str, key: &str, value: Option<&str>) -> Result<Self, SettingsError> {
         if let Some(text) = value {
-            self.set(key, text, Origin::Flag(flag))?;
+            self.set(key, text, &Origin::Flag(flag))?;
         }
         Ok(self)
     }
@@ -159,12 +159,12 @@ impl Layers {
         }
     }
 
-    fn lay(&mut self, parent: String, table: Table, origin: &Origin) -> Result<(), SettingsError> {
+    fn lay(&mut self, parent: &str, table: Table, origin: &Origin) -> Result<(), SettingsError> {
         for (name, value) in table {
             let key = if parent.is_empty() { name } else { format!("{parent}.{name}") };
             let open = self.open.contains(&key.as_str());
             match (self.find(&key), value) {
-                (Some(Value::Table(_)), Value::Table(inner)) if !open => self.lay(key, inner, origin)?,
+                (Some(Value::Table(_)), Value::Table(inner)) if !open => self.lay(&key, inner, origin)?,
                 (Some(_), value) => self.put(&key, value, origin.clone())?,
                 (None, value) if open => self.put(&key, value, origin.clone())?,
                 (None, _) => return Err(SettingsError::UnknownKey { key, origin: origin.clone() }),
@@ -173,9 +173,9 @@ impl Layers {
         Ok(())
     }
 
-    fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), SettingsError> {
+    fn set(&mut self, key: &str, text: &str, origin: &Origin) -> Result<(), SettingsError> {
         let Some(known) = self.find(key) else {
-            return Err(SettingsError::UnknownKey { key: key.to_owned(), origin });
+            return Err(SettingsError::UnknownKey { key: key.to_owned(), origin: origin.clone() });
         };
         let value = match known {
             Value::String(_) => Value::String(text.to_owned()),
@@ -185,7 +185,7 @@ impl Layers {
                 .and_then(|mut table| table.remove("value"))
                 .unwrap_or_else(|| Value::String(text.to_owned())),
         };
-        self.put(key, value, origin)
+        self.put(key, value, origin.clone())
     }
 
     fn put(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), SettingsError> {

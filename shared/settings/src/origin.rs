@@ -45,16 +45,16 @@ pub struct Setting {
 /// All settings, sorted as the defaults list them.
 pub(crate) fn list(values: &Table, origins: &[(String, Origin)]) -> Vec<Setting> {
     let mut settings = Vec::new();
-    walk(String::new(), values, origins, &mut settings);
+    walk("", values, origins, &mut settings);
     settings
 }
 
-fn walk(parent: String, table: &Table, origins: &[(String, Origin)], out: &mut Vec<Setting>) {
+fn walk(parent: &str, table: &Table, origins: &[(String, Origin)], out: &mut Vec<Setting>) {
     for (name, value) in table {
         let key = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
         let origin = origins.iter().find(|(known, _)| *known == key).map(|(_, origin)| origin.clone());
         match (value, origin) {
-            (Value::Table(inner), None) if !inner.is_empty() => walk(key, inner, origins, out),
+            (Value::Table(inner), None) if !inner.is_empty() => walk(&key, inner, origins, out),
             (value, origin) => {
                 out.push(Setting {
                     key,

@@ -1,7 +1,7 @@
 //! Which features made a row stand out, for the audit log.
 
-use super::node::Branch;
-use super::{Forest, MAX_FEATURES, Node, average_path_length};
+use super::node::{Branch, SplitKey};
+use super::{Forest, MAX_FEATURES, Node, average_path_length, split_keys};
 
 impl Forest<'_> {
     /// Shares a row's score out over its features. Positive shares push towards "anomaly"; together they are
@@ -16,9 +16,7 @@ impl Forest<'_> {
         if self.scale == 0.0 {
             return shares;
         }
-        let mut values = [f32::NAN; MAX_FEATURES];
-        let given = row.len().min(MAX_FEATURES);
-        values[..given].copy_from_slice(&row[..given]);
+        let values = split_keys(row);
         let average = average_path_length(u64::from(self.shape.max_samples));
         for start in self.starts {
             let start = u32::from_le_bytes(*start) as usize;
@@ -30,14 +28,19 @@ impl Forest<'_> {
     }
 
     /// One path from a tree's root: its length and its splits, each of which is shown to `visit`.
-    fn walk(&self, start: usize, values: &[f32; MAX_FEATURES], mut visit: impl FnMut(Node)) -> (f64, u32) {
+    fn walk(
+        &self,
+        start: usize,
+        values: &[SplitKey; MAX_FEATURES],
+        mut visit: impl FnMut(Node),
+    ) -> (f64, u32) {
         let mut branch = Branch::ROOT;
         let mut splits = 0;
         while !branch.is_leaf() {
             let node = self.node(start + branch.index());
             visit(node);
             splits += 1;
-            branch = node.step(values);
+            branch = node.branch(values[node.feature() % MAX_FEATURES]);
         }
         (self.length(branch.index()), splits)
     }

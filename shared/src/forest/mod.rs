@@ -13,11 +13,11 @@ mod node;
 
 pub use node::{Child, MAX_FEATURES, MAX_LEAF_LENGTHS, MAX_TREE_NODES, NODE_BYTES, Node, round_down};
 
-use node::Branch;
+use node::{Branch, SplitKey};
 use serde::{Deserialize, Serialize};
 
 /// Trees walked side by side, so that the processor works on one while it waits for the memory of another.
-const LANES: usize = 8;
+const LANES: usize = 10;
 
 /// The offset for contamination "auto".
 pub const AUTO_OFFSET: f64 = -0.5;
@@ -72,8 +72,8 @@ pub enum ForestError {
         /// Which node of the tree.
         node: u32,
     },
-    /// Path lengths are finite and not negative, thresholds are numbers.
-    #[error("the forest holds a value that is not a number in range")]
+    /// Path lengths are finite and not negative.
+    #[error("the forest holds a path length that is no length")]
     Value,
 }
 
@@ -118,21 +118,26 @@ impl<'a> Forest<'a> {
     /// which always goes right, so a caller's mistake changes a score but never stops the agent.
     #[must_use]
     pub fn score(&self, row: &[f32]) -> ForestScore {
-        let mut values = [f32::NAN; MAX_FEATURES];
-        let given = row.len().min(MAX_FEATURES);
-        values[..given].copy_from_slice(&row[..given]);
+        // Rates have one feature, and then there is nothing to look up at a split.
+        let sum = if self.shape.features == 1 { self.sum::<true>(row) } else { self.sum::<false>(row) };
+        self.score_of_sum(sum)
+    }
+
+    /// Path lengths of all trees, added in the order of the trees: floating-point sums depend on it, and
+    /// scikit-learn's is this one.
+    fn sum<const ONE_FEATURE: bool>(&self, row: &[f32]) -> f64 {
+        let values = split_keys(row);
         let mut sum = 0.0;
         let (groups, rest) = self.starts.as_chunks::<LANES>();
         for group in groups {
-            // Added in the order of the trees: floating-point sums depend on it, and scikit-learn's is this one.
-            for length in self.path_lengths(group, &values) {
+            for length in self.path_lengths::<LANES, ONE_FEATURE>(group, &values) {
                 sum += length;
             }
         }
         for start in rest {
-            sum += self.path_lengths(&[*start], &values)[0];
+            sum += self.path_lengths::<1, ONE_FEATURE>(&[*start], &values)[0];
         }
-        self.score_of_sum(sum)
+        sum
     }
 
     fn score_of_sum(&self, sum: f64) -> ForestScore {
@@ -142,14 +147,19 @@ impl<'a> Forest<'a> {
 
     /// Walks `N` trees in step. A lane that has arrived stays where it is until the slowest has.
     #[inline(always)]
-    fn path_lengths<const N: usize>(&self, starts: &[[u8; 4]; N], values: &[f32; MAX_FEATURES]) -> [f64; N] {
+    fn path_lengths<const N: usize, const ONE_FEATURE: bool>(
+        &self,
+        starts: &[[u8; 4]; N],
+        values: &[SplitKey; MAX_FEATURES],
+    ) -> [f64; N] {
         let starts = starts.map(|start| u32::from_le_bytes(start) as usize);
         let mut at = [Branch::ROOT; N];
         loop {
             let mut arrived = true;
             for (lane, start) in at.iter_mut().zip(starts) {
-                let next = self.node(start + lane.index()).step(values);
-                *lane = if lane.is_leaf() { *lane } else { next };
+                let node = self.node(start + lane.index());
+                let value = if ONE_FEATURE { values[0] } else { values[node.feature() % MAX_FEATURES] };
+                *lane = lane.or_if_node(node.branch(value));
                 arrived &= lane.is_leaf();
             }
             if arrived {
@@ -173,8 +183,7 @@ impl<'a> Forest<'a> {
             let length = f64::from_le_bytes(*bytes);
             length.is_finite() && length >= 0.0
         });
-        let thresholds_ok = self.nodes.iter().all(|bytes| !Node::from_bytes(*bytes).threshold().is_nan());
-        if lengths_ok && thresholds_ok { Ok(()) } else { Err(ForestError::Value) }
+        if lengths_ok { Ok(()) } else { Err(ForestError::Value) }
     }
 
     fn check_trees(&self) -> Result<(), ForestError> {
@@ -213,11 +222,11 @@ impl<'a> Forest<'a> {
     }
 }
 
-impl Node {
-    #[inline(always)]
-    fn step(self, values: &[f32; MAX_FEATURES]) -> Branch {
-        self.branch(values[self.feature() % MAX_FEATURES])
-    }
+/// The row as splits compare it.
+fn split_keys(row: &[f32]) -> [SplitKey; MAX_FEATURES] {
+    let mut keys = [SplitKey::NOT_A_NUMBER; MAX_FEATURES];
+    keys.iter_mut().zip(row).for_each(|(key, value)| *key = SplitKey::of(*value));
+    keys
 }
 
 fn check_shape(shape: &ForestShape) -> Result<(), ForestError> {

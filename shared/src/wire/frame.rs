@@ -14,6 +14,8 @@ pub const MAX_KEYS: usize = 257;
 pub const MAX_POINTS: usize = 64;
 
 /// One record of the stream.
+// Boxing the large variant would need an allocator, which this crate does without.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Frame<'a> {
     /// The counts of a closed window.
