@@ -74,7 +74,9 @@ pub fn run(
     out: &mut impl Write,
 ) -> Result<Summary, RulesTestError> {
     let rules = RuleSet::load(rules)?;
-    if let Some(daemon) = daemon.as_ref().filter(|daemon| !rules.daemons().any(|known| known == daemon.as_str())) {
+    if let Some(daemon) =
+        daemon.as_ref().filter(|daemon| !rules.daemons().any(|known| known == daemon.as_str()))
+    {
         let known = rules.daemons().collect::<Vec<_>>().join(", ");
         return Err(RulesTestError::Daemon { daemon: daemon.as_str().to_owned(), known });
     }

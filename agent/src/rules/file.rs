@@ -63,7 +63,9 @@ pub enum RuleError {
         problem: String,
     },
     /// Two files are for the same program, so that a line would have two meanings.
-    #[error("{file}: programs: \"{program}\" already has rules in another file; give each program to one file")]
+    #[error(
+        "{file}: programs: \"{program}\" already has rules in another file; give each program to one file"
+    )]
     Twice {
         /// The second file.
         file: PathBuf,
@@ -221,9 +223,11 @@ pub(super) struct Found<'a> {
 impl Rule {
     /// Whether the rule fits the message, and what it reads from it.
     pub(super) fn find<'a>(&self, message: &'a str) -> Option<Found<'a>> {
-        let starts = self.starts_with.is_empty() || self.starts_with.iter().any(|text| message.starts_with(text));
+        let starts =
+            self.starts_with.is_empty() || self.starts_with.iter().any(|text| message.starts_with(text));
         let contains = || {
-            self.contains.is_empty() || self.contains.iter().any(|text| text.find(message.as_bytes()).is_some())
+            self.contains.is_empty()
+                || self.contains.iter().any(|text| text.find(message.as_bytes()).is_some())
         };
         if !starts || !contains() {
             return None;
@@ -234,9 +238,8 @@ impl Rule {
         }
         let mut locations = pattern.capture_locations();
         pattern.captures_read(&mut locations, message)?;
-        let read = |group: Option<usize>| {
-            locations.get(group?).and_then(|(start, end)| message.get(start..end))
-        };
+        let read =
+            |group: Option<usize>| locations.get(group?).and_then(|(start, end)| message.get(start..end));
         let reason = read(self.groups.reason).and_then(|text| {
             let index = self.reasons.iter().position(|(finder, _)| finder.find(text.as_bytes()).is_some())?;
             u16::try_from(index).ok()
@@ -303,7 +306,10 @@ pub(super) fn compile(file: &std::path::Path, text: &str) -> Result<DaemonRules,
     let mut names = std::collections::BTreeSet::new();
     for entry in &parsed.rule {
         if !names.insert(entry.name.as_str()) {
-            return Err(fail(&entry.name, ("name", "another rule has this name; names must differ".to_owned())));
+            return Err(fail(
+                &entry.name,
+                ("name", "another rule has this name; names must differ".to_owned()),
+            ));
         }
     }
     let headerless = parsed
@@ -401,3 +407,6 @@ fn bounded(key: &'static str, text: &str, limit: usize) -> Result<(), (&'static 
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

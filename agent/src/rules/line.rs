@@ -73,8 +73,7 @@ fn priority(line: &str) -> &str {
     let Some((digits, rest)) = line.strip_prefix('<').and_then(|rest| rest.split_once('>')) else {
         return line;
     };
-    let is_priority =
-        (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_priority = (1..=3).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     if is_priority { rest } else { line }
 }
 
@@ -159,3 +158,6 @@ pub(super) fn program_and_pid(tag: &str) -> (&str, Option<u32>) {
         None => (tag, None),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,9 +163,8 @@ impl FailedStarts {
 
     /// True for the first line of a failed start.
     pub(super) fn first(&mut self, process: Process, at: UnixMillis) -> bool {
-        let known = self
-            .last
-            .is_some_and(|(last, seen)| last == process && at.0.abs_diff(seen.0) <= START_MILLIS);
+        let known =
+            self.last.is_some_and(|(last, seen)| last == process && at.0.abs_diff(seen.0) <= START_MILLIS);
         self.last = Some((process, at));
         !known
     }

@@ -59,8 +59,7 @@ impl Clock {
     }
 
     fn in_year(&self, year: i16, offset: Offset) -> Option<UnixMillis> {
-        let civil =
-            DateTime::new(year, self.month, self.day, self.hour, self.minute, self.second, 0).ok()?;
+        let civil = DateTime::new(year, self.month, self.day, self.hour, self.minute, self.second, 0).ok()?;
         offset.to_timestamp(civil).ok().map(|timestamp| UnixMillis(timestamp.as_millisecond()))
     }
 }
