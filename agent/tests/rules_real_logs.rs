@@ -214,7 +214,8 @@ fn a_station_deauthenticated_after_its_handshake_has_not_failed() {
 
 #[test]
 fn an_association_that_is_given_up_counts_once_where_completed_ones_are_visible() {
-    let joined = "Nov 21 08:00:00 hostapd: wlan0: STA 02:00:00:00:01:00 WPA: pairwise key handshake completed (RSN)\n";
+    let joined =
+        "Nov 21 08:00:00 hostapd: wlan0: STA 02:00:00:00:01:00 WPA: pairwise key handshake completed (RSN)\n";
     let left = "Nov 21 08:01:00 hostapd: wlan0: STA 02:00:00:00:02:00 IEEE 802.11: associated (aid 2)\n\
                 Nov 21 08:01:04 hostapd: wlan0: STA 02:00:00:00:02:00 IEEE 802.11: disassociated\n\
                 Nov 21 08:01:05 hostapd: wlan0: STA 02:00:00:00:02:00 IEEE 802.11: deauthenticated due to inactivity (timer DEAUTH/REMOVE)\n";

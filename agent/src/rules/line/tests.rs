@@ -100,7 +100,8 @@ proptest! {
     #[test]
     fn any_bytes_are_split_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), now in any::<i64>()) {
         let text = String::from_utf8_lossy(&bytes);
-        LogLine::parse(&text, UnixMillis(now), &Hints::default());
+        let line = LogLine::parse(&text, UnixMillis(now), &Hints::default());
+        prop_assert!(text.contains(line.message));
     }
 
     #[test]
