@@ -2,6 +2,7 @@
 //!
 //! The expected counts were worked out from the logs and from what was done while they were written (the lines of
 //! `vap-mark`), not taken from the program.
+#![allow(clippy::expect_used, reason = "in a test's helpers a broken premise should panic too")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -400,6 +401,29 @@ fn a_daemon_can_be_forced_and_must_be_known() {
     let result = rules_test::run(Path::new("-"), true, &[], hint("sshd"), &mut Vec::new());
     let error = result.expect_err("unknown daemon").to_string();
     assert!(error.contains("hostapd, dnsmasq, radiusd"), "{error}");
+}
+
+#[test]
+fn rules_of_ones_own_replace_the_shipped_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let portal = "daemon = \"portal\"\nprograms = [\"portald\"]\n[[rule]]\nname = \"ok\"\nstarts_with = [\"welcome \"]\n\
+                  event = { edr_point = \"PORTAL\", description = \"logged in\", state = \"SUCCESS\" }\n";
+    let (rules, twice) = (write("portal.toml", portal), write("again.toml", portal));
+    let log = write(
+        "log",
+        "Nov 21 07:57:04 portald[1]: welcome Jane\nNov 21 07:57:04 hostapd: wlan0: AP-ENABLED\n",
+    );
+    let mut out = Vec::new();
+    let summary = rules_test::run(&log, true, std::slice::from_ref(&rules), None, &mut out).expect("it runs");
+    assert_eq!((summary.events, summary.other_program), (1, 1));
+    assert!(!String::from_utf8_lossy(&out).contains("Jane"));
+    let error = rules_test::run(&log, true, &[rules, twice], None, &mut out).expect_err("two meanings");
+    assert!(error.to_string().contains("again.toml: programs: \"portald\" already has rules"), "{error}");
 }
 
 /// Every form that holds something personal; the placeholders are filled with random values.
