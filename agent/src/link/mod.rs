@@ -1,11 +1,27 @@
 //! placeholder
-use std::{path::PathBuf, sync::{Arc, atomic::AtomicBool, mpsc::SyncSender}};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool, mpsc::SyncSender},
+};
 /// placeholder
 pub struct LinkHandle;
 #[allow(missing_docs)]
-impl LinkHandle { pub fn wake(&self) {} pub fn join(self) {} }
+impl LinkHandle {
+    pub fn wake(&self) {}
+    pub fn waker(&self) -> crate::pipeline::Outgoing {
+        Arc::new(|| ())
+    }
+    pub fn join(self) {}
+}
 /// placeholder
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {}
 /// placeholder
-pub fn start(_: &crate::config::Config, _: PathBuf, _: SyncSender<crate::pipeline::Input>, _: Arc<AtomicBool>) -> Result<LinkHandle, LinkError> { Ok(LinkHandle) }
+pub fn start(
+    _: &crate::config::Config,
+    _: PathBuf,
+    _: SyncSender<crate::pipeline::Input>,
+    _: Arc<AtomicBool>,
+) -> Result<LinkHandle, LinkError> {
+    Ok(LinkHandle)
+}
