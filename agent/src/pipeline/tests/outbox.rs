@@ -36,7 +36,7 @@ fn a_number_is_never_used_twice() {
     let mut agent = Agent::start();
     close_windows(&mut agent, 1);
     commit_up_to(&mut agent, 2);
-    assert_eq!(seqs(&agent), []);
+    assert!(seqs(&agent).is_empty());
     agent.restart();
     let bounds = agent.engine().store.bounds().expect("bounds");
     assert_eq!((bounds.oldest, bounds.newest), (FrameSeq(3), FrameSeq(2)));
@@ -80,23 +80,24 @@ fn frames_come_in_runs_of_a_given_size() {
     };
     assert_eq!(run(2, 1), [2]);
     assert_eq!(run(1, 60), [1, 2, 3]);
-    assert_eq!(run(5, 1000), []);
+    assert!(run(5, 1000).is_empty());
 }
 
 #[test]
 fn retention_counts_what_it_takes_and_says_so_in_the_stream() {
     let mut agent = Agent::start_with(|settings| settings.retention.outbox.rows = 3);
-    close_windows(&mut agent, 4);
-    assert_eq!(seqs(&agent), [3, 4, 5]);
-    assert_eq!(agent.counted(Counter::Lost(LossReason::OutboxCount)), 2);
+    close_windows(&mut agent, 3);
+    assert_eq!(seqs(&agent), [2, 3, 4]);
+    assert_eq!(agent.counted(Counter::Lost(LossReason::OutboxCount)), 1);
     close_windows(&mut agent, 1);
     // The window's frame and the loss's took the place of two more.
-    assert_eq!(seqs(&agent), [5, 6, 7]);
+    assert_eq!(seqs(&agent), [4, 5, 6]);
     let frames = agent.frames();
     assert!(matches!(
         frames[2].decode(),
-        Frame::Loss(LossFrame { reason: LossReason::OutboxCount, count: 2, .. })
+        Frame::Loss(LossFrame { reason: LossReason::OutboxCount, count: 1, .. })
     ));
+    assert_eq!(agent.counted(Counter::Lost(LossReason::OutboxCount)), 3);
 }
 
 #[test]
