@@ -101,7 +101,7 @@ fn export_group(
 }
 
 enum Sink<W: Write> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Json(W),
 }
 
@@ -113,7 +113,7 @@ impl<W: Write> Sink<W> {
                 // The header stands there even if no event does.
                 let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(out);
                 csv.write_record(["edr_date", "edr_point", "description", "state"])?;
-                Ok(Self::Csv(csv))
+                Ok(Self::Csv(Box::new(csv)))
             }
         }
     }

@@ -148,8 +148,8 @@ impl Agent {
         frames.into_iter().map(|(seq, bytes)| StoredBytes { seq, bytes }).collect()
     }
 
-    /// The windows among the frames: start after `T0`, successes by point, failures by key.
-    pub(super) fn windows(&self) -> Vec<(i64, Vec<(String, u64)>, Vec<(String, u64)>)> {
+    /// The windows among the frames.
+    pub(super) fn windows(&self) -> Vec<WindowSeen> {
         let frames = self.frames();
         let windows = frames.iter().filter_map(|frame| match frame.decode() {
             Frame::Window(window) => Some(spelled_out(&window)),
@@ -158,6 +158,9 @@ impl Agent {
         windows.collect()
     }
 }
+
+/// A window as a frame told it: its start after `T0`, successes by point, failures by key.
+pub(super) type WindowSeen = (i64, Vec<(String, u64)>, Vec<(String, u64)>);
 
 pub(super) struct StoredBytes {
     pub(super) seq: FrameSeq,
@@ -170,9 +173,7 @@ impl StoredBytes {
     }
 }
 
-fn spelled_out(
-    window: &cabinwatch_shared::wire::WindowFrame<'_>,
-) -> (i64, Vec<(String, u64)>, Vec<(String, u64)>) {
+fn spelled_out(window: &cabinwatch_shared::wire::WindowFrame<'_>) -> WindowSeen {
     use cabinwatch_shared::wire::PointName;
     assert!(window.known.is_empty(), "these tests use no model");
     let points = window.points.iter().map(|row| match row.point {
