@@ -1,1 +1,3 @@
-//! (to be written)
+//! The subcommands. Each writes what it has to say to the writer it is given.
+
+pub mod rules_test;
