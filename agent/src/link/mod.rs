@@ -24,7 +24,7 @@ use cabinwatch_shared::tail::{NotATail, Tail};
 use cabinwatch_shared::wire::WireError;
 use tokio::sync::Notify;
 
-use self::backoff::Backoff;
+pub(crate) use self::backoff::Backoff;
 use self::intake::Intake;
 use self::session::{Session, SessionEnd};
 pub use self::stats::{LinkSnapshot, LinkStats};
