@@ -1,4 +1,20 @@
-//! From events to frames.
+//! From events to frames: [`engine`] takes batches, [`counting`] judges each event and counts it in one of the
+//! [`windows`], [`watermark`] says when a window closes, and [`closing`] scores it and makes its frame. [`state`] is what
+//! all of this adds up to, and what a restart builds anew from the log.
+
+pub mod clock;
+pub mod closing;
+mod commits;
+pub mod counting;
+mod engine;
+mod offers;
+mod settings;
+pub mod state;
+pub mod watermark;
+pub mod windows;
+
+pub use engine::Engine;
+pub use settings::Settings;
 
 use std::sync::Arc;
 

@@ -28,6 +28,9 @@ pub enum StoreError {
         /// Its schema version.
         found: i64,
     },
+    /// Some other program's database.
+    #[error("{} is a database, but not this agent's: set `store.path` to another file", .0.display())]
+    Foreign(PathBuf),
     /// Its contents contradict themselves.
     #[error("the database is damaged: {0}")]
     Corrupt(String),
@@ -39,9 +42,17 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Another agent has the database open for writing.
-    #[error("another process writes to the database {}: only one agent may run on it", .0.display())]
+    /// Another agent runs on it.
+    #[error("another agent holds {}: only one may run on a database", .0.display())]
     Busy(PathBuf),
+    /// The file that keeps a second agent away can't be made.
+    #[error("cannot make the lock file {}: {source}; its folder must exist and be writable for this user", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system gives no random number for a new stream's name.
     #[error("the system gives no random number for the name of a new stream: {0}")]
     Random(String),

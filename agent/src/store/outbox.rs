@@ -6,6 +6,7 @@ use cabinwatch_shared::wire::{Committed, FrameSeq, StreamId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
+use super::retention::Held;
 
 /// Which frames the outbox holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ fn number(seq: FrameSeq) -> i64 {
 /// Names a new stream, whose first frame will be number 1.
 pub(super) fn found(connection: &Connection, stream: StreamId) -> Result<(), StoreError> {
     connection.execute(
-        "INSERT INTO stream (id, stream_id, next_seq, committed) VALUES (1, ?1, 1, 0)",
+        "INSERT INTO stream (id, stream_id, next_seq, committed, changes) VALUES (1, ?1, 1, 0, 0)",
         [signed(stream)],
     )?;
     Ok(())
@@ -104,15 +105,19 @@ pub(super) fn append(
     Ok(())
 }
 
-/// Deletes what the ground has stored. Returns how many frames that were, or none if the word is about another stream
-/// or about frames that were never written.
-pub(super) fn acknowledge(connection: &Connection, committed: Committed) -> Result<Option<u64>, StoreError> {
+/// Deletes what the ground has stored. Returns how much that was, or none if the word is about another stream or about
+/// frames that were never written.
+pub(super) fn acknowledge(connection: &Connection, committed: Committed) -> Result<Option<Held>, StoreError> {
     let bounds = bounds(connection)?;
     if committed.stream != bounds.stream || committed.seq > bounds.newest {
         return Ok(None);
     }
     let up_to = number(committed.seq);
-    let deleted = connection.prepare_cached("DELETE FROM outbox WHERE seq <= ?1")?.execute([up_to])?;
+    let sql = "SELECT count(*), coalesce(sum(length(frame)), 0) FROM outbox WHERE seq <= ?1";
+    let gone = connection
+        .prepare_cached(sql)?
+        .query_row([up_to], Held::from_row)?;
+    connection.prepare_cached("DELETE FROM outbox WHERE seq <= ?1")?.execute([up_to])?;
     connection.prepare_cached("UPDATE stream SET committed = max(committed, ?1)")?.execute([up_to])?;
-    Ok(Some(deleted as u64))
+    Ok(Some(gone))
 }

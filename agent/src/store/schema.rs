@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
 
@@ -18,7 +18,8 @@ CREATE TABLE stream (
     id        INTEGER PRIMARY KEY CHECK (id = 1),
     stream_id INTEGER NOT NULL,
     next_seq  INTEGER NOT NULL,
-    committed INTEGER NOT NULL
+    committed INTEGER NOT NULL,
+    changes   INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE outbox (
     seq     INTEGER PRIMARY KEY,
@@ -56,11 +57,12 @@ CREATE TABLE model (
 ) STRICT;
 ";
 
-/// Opens the one writing connection. The exclusive lock of a second agent shows here, not in the middle of a commit.
+/// Opens the one writing connection. A newer file is refused before anything of it is changed.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let open = |source| StoreError::Open { path: path.to_owned(), source };
     let connection = Connection::open(path).map_err(open)?;
     configure(&connection)?;
+    check_version(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // A WAL of 1 MiB keeps its index small and gives space back after a burst.
@@ -90,13 +92,17 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a newer file. Returns whether the tables exist.
+/// Refuses a newer file, and one that is not ours. Returns whether the tables exist.
 pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > SCHEMA_VERSION {
         return Err(StoreError::Newer { path: path.to_owned(), found });
     }
-    Ok(found == SCHEMA_VERSION)
+    if found == SCHEMA_VERSION {
+        return Ok(true);
+    }
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 { Ok(false) } else { Err(StoreError::Foreign(path.to_owned())) }
 }
 
 /// Makes the tables, within the caller's transaction.
@@ -110,10 +116,4 @@ pub(super) fn create(connection: &Connection) -> Result<(), StoreError> {
 pub(super) fn check_integrity(connection: &Connection) -> Result<(), StoreError> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt(verdict)) }
-}
-
-/// Whether SQLite says that somebody else holds the lock.
-pub(super) fn is_busy(error: &StoreError) -> bool {
-    matches!(error, StoreError::Sqlite(source)
-        if matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)))
 }
