@@ -126,7 +126,10 @@ pub fn run(config: &Config, args: &RecordArgs) -> Result<RecordOutcome, RecordEr
         None => record_one(config, args)?,
     };
     if let RecordOutcome::Spooled { events } = outcome {
-        eprintln!("{events} event(s) kept in {} until the daemon takes them over", config.sources.spool.display());
+        eprintln!(
+            "{events} event(s) kept in {} until the daemon takes them over",
+            config.sources.spool.display()
+        );
     }
     Ok(outcome)
 }

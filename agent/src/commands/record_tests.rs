@@ -31,7 +31,11 @@ fn pending(config: &Config) -> String {
 }
 
 /// Runs the daemon's sources with an engine that stores (or does not), while `record` works.
-fn with_daemon<T>(config: &Config, stores: bool, body: impl FnOnce() -> T) -> (T, u64, HashMap<String, Vec<u8>>) {
+fn with_daemon<T>(
+    config: &Config,
+    stores: bool,
+    body: impl FnOnce() -> T,
+) -> (T, u64, HashMap<String, Vec<u8>>) {
     let (queue, engine) = sync_channel(64);
     let stop = Arc::new(AtomicBool::new(false));
     let threads = sources::start(config, HashMap::new(), queue, Arc::clone(&stop)).expect("started");
@@ -110,7 +114,10 @@ fn an_unanswered_event_is_kept_under_the_number_it_was_sent_with() {
     let mut config = config(folder.path());
     // Only the socket runs in this daemon, and it does not store.
     let spool = std::mem::take(&mut config.sources.spool);
-    let client = Config { sources: crate::config::SourcesConfig { spool, ..config.sources.clone() }, ..config.clone() };
+    let client = Config {
+        sources: crate::config::SourcesConfig { spool, ..config.sources.clone() },
+        ..config.clone()
+    };
     let (outcome, events, cursors) = with_daemon(&config, false, || {
         run(&client, &RecordArgs { timeout: 300, ..args("DHCP", "FAIL") }).expect("recorded")
     });

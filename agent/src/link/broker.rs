@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_is_no_broker_url_is_refused_with_the_text() {
-        for text in ["", "broker:1883", "http://broker", "mqtt://", "mqtt://a:b", "mqtt://user@host", "mqtt://[::1"]
+        for text in
+            ["", "broker:1883", "http://broker", "mqtt://", "mqtt://a:b", "mqtt://user@host", "mqtt://[::1"]
         {
             let error = BrokerUrl::parse(text).expect_err(text).to_string();
             assert!(error.contains(&format!("`{text}`")), "{error}");

@@ -23,7 +23,9 @@ use crate::rules::{Hints, Interpreter, RuleError, RuleSet};
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// No address, or one that others can reach.
-    #[error("setting `sources.syslog_udp`: `{0}` is not a loopback address with a port, such as 127.0.0.1:514")]
+    #[error(
+        "setting `sources.syslog_udp`: `{0}` is not a loopback address with a port, such as 127.0.0.1:514"
+    )]
     Udp(String),
     /// A speed that means nothing.
     #[error("setting `sources.replay.speed` of {}: expected 0 (as fast as it goes) or more, got {speed}", path.display())]
@@ -58,7 +60,9 @@ impl SourceThreads {
     pub fn join(self) {
         for (name, thread) in self.threads {
             if thread.join().is_err() {
-                tracing::error!("{name} has failed; what it had not handed over is read again at the next start");
+                tracing::error!(
+                    "{name} has failed; what it had not handed over is read again at the next start"
+                );
             }
         }
     }
@@ -143,7 +147,8 @@ impl Starter {
     }
 
     fn event_socket(&mut self, path: &Path) -> Result<(), SourceError> {
-        let (outlet, producers, max) = (self.outlet.clone(), Arc::clone(&self.producers), self.max_line_bytes);
+        let (outlet, producers, max) =
+            (self.outlet.clone(), Arc::clone(&self.producers), self.max_line_bytes);
         let path = path.to_owned();
         self.thread(format!("event socket {}", path.display()), move |name| {
             outlet.supervise(name, || event_socket::run(&path, max, &producers, &outlet));
@@ -151,7 +156,8 @@ impl Starter {
     }
 
     fn spool(&mut self, folder: &Path) -> Result<(), SourceError> {
-        let (outlet, producers, max) = (self.outlet.clone(), Arc::clone(&self.producers), self.max_line_bytes);
+        let (outlet, producers, max) =
+            (self.outlet.clone(), Arc::clone(&self.producers), self.max_line_bytes);
         let cursor = self.cursors.get(spool::CURSOR_NAME).cloned();
         let folder = folder.to_owned();
         self.thread(format!("spool {}", folder.display()), move |name| {
@@ -161,14 +167,16 @@ impl Starter {
     }
 
     fn syslog(&mut self, address: SyslogAddress) -> Result<(), SourceError> {
-        let (outlet, interpreter, max) = (self.outlet.clone(), Arc::clone(&self.interpreter), self.max_line_bytes);
+        let (outlet, interpreter, max) =
+            (self.outlet.clone(), Arc::clone(&self.interpreter), self.max_line_bytes);
         self.thread(address.name(), move |name| {
             outlet.supervise(name, || syslog::run(&address, max, &interpreter, &outlet));
         })
     }
 
     fn tail(&mut self, path: &Path) -> Result<(), SourceError> {
-        let (outlet, interpreter, max) = (self.outlet.clone(), Arc::clone(&self.interpreter), self.max_line_bytes);
+        let (outlet, interpreter, max) =
+            (self.outlet.clone(), Arc::clone(&self.interpreter), self.max_line_bytes);
         let cursor = self.cursors.get(&tail::cursor_name(path)).cloned();
         let path = path.to_owned();
         self.thread(format!("tail {}", path.display()), move |name| {

@@ -130,7 +130,9 @@ fn connect(socket: &UnixDatagram, path: &Path) {
 }
 
 fn numbered(seq: u64) -> String {
-    format!(r#"{{"edr_point":"DHCP","description":"pool empty","state":"FAIL","producer":"hook","seq":{seq}}}"#)
+    format!(
+        r#"{{"edr_point":"DHCP","description":"pool empty","state":"FAIL","producer":"hook","seq":{seq}}}"#
+    )
 }
 
 fn reply(socket: &UnixDatagram) -> String {
@@ -154,7 +156,9 @@ fn json_events_come_in_by_the_socket_and_bad_ones_are_counted() {
         sender.send(datagram.as_bytes()).expect("sent");
     }
     sender.send(&vec![b'x'; 100_000]).expect("sent");
-    bench.until("all are taken", |bench| bench.events.len() + bench.losses.values().sum::<u64>() as usize == 5);
+    bench.until("all are taken", |bench| {
+        bench.events.len() + bench.losses.values().sum::<u64>() as usize == 5
+    });
     let expected = [
         ("DHCP".to_owned(), "pool empty".to_owned(), State::Fail),
         ("DHCP".to_owned(), String::new(), State::Success),

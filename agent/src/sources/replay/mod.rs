@@ -95,8 +95,8 @@ impl<'a> Replay<'a> {
 
     /// Replays what has not been replayed, then ends.
     pub(super) fn run(&mut self) -> Result<(), Fault> {
-        let files = csv_files(&self.path)
-            .map_err(Fault::io(format!("cannot replay {}", self.path.display())))?;
+        let files =
+            csv_files(&self.path).map_err(Fault::io(format!("cannot replay {}", self.path.display())))?;
         if files.is_empty() {
             tracing::warn!("{} holds no .csv file to replay", self.path.display());
         }
@@ -139,7 +139,11 @@ impl<'a> Replay<'a> {
                     bad_rows += 1;
                     batch.lose(reason, 1);
                     if bad_rows <= LOGGED_ROWS {
-                        tracing::warn!("{}:{line}: {problem}; the row is counted as {}", path.display(), reason.as_str());
+                        tracing::warn!(
+                            "{}:{line}: {problem}; the row is counted as {}",
+                            path.display(),
+                            reason.as_str()
+                        );
                     }
                 }
             }
@@ -176,7 +180,8 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Fault + use<> {
 
 /// The file itself, or the `.csv` files of the folder in the order of their names.
 fn csv_files(path: &Path) -> io::Result<Vec<(String, PathBuf)>> {
-    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name =
+        |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !fs::metadata(path)?.is_dir() {
         return Ok(vec![(name(path), path.to_owned())]);
     }

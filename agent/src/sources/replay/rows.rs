@@ -33,7 +33,11 @@ pub(super) enum RowsError {
 pub(super) enum Row<'a> {
     Event(Event<'a>),
     /// It can't become an event.
-    Bad { line: u64, reason: LossReason, problem: &'static str },
+    Bad {
+        line: u64,
+        reason: LossReason,
+        problem: &'static str,
+    },
 }
 
 /// Where the columns stand that an event needs.
@@ -57,7 +61,11 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Opens a file, at a place that [`Rows::place`] gave or at its first row.
-    pub(super) fn open(path: &Path, max_row_bytes: usize, from: Option<(u64, u64)>) -> Result<Self, RowsError> {
+    pub(super) fn open(
+        path: &Path,
+        max_row_bytes: usize,
+        from: Option<(u64, u64)>,
+    ) -> Result<Self, RowsError> {
         let budget = Rc::new(Cell::new(MAX_HEADER_BYTES + BUFFER_BYTES));
         let file = Metered { file: File::open(path)?, budget: Rc::clone(&budget) };
         let mut reader = csv_reader(file);
@@ -176,7 +184,8 @@ impl Columns {
         else {
             return bad(LossReason::Malformed, "the row is cut short");
         };
-        let (Ok(date), Ok(edr_point), Ok(description), Ok(state)) = (date, edr_point, description, state) else {
+        let (Ok(date), Ok(edr_point), Ok(description), Ok(state)) = (date, edr_point, description, state)
+        else {
             return bad(LossReason::Malformed, "the row is not UTF-8");
         };
         let Ok(at) = UnixMillis::parse(date) else {

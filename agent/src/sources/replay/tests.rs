@@ -52,7 +52,10 @@ fn descriptions(taken: &Taken) -> Vec<&str> {
 #[test]
 fn columns_are_found_by_name_and_fields_may_be_quoted() {
     let bench = Bench::new();
-    bench.write("a.csv", format!("\u{feff}{HEADER}12C,1970-01-01 00:00:01.5,DHCP,\"none, \"\"really\"\"\",FAIL\n"));
+    bench.write(
+        "a.csv",
+        format!("\u{feff}{HEADER}12C,1970-01-01 00:00:01.5,DHCP,\"none, \"\"really\"\"\",FAIL\n"),
+    );
     assert_eq!(bench.replay(Speed::Unpaced, None).0, [(1500, "none, \"really\"".to_owned(), State::Fail)]);
 }
 

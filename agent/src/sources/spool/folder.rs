@@ -99,9 +99,10 @@ impl SpoolFolder {
         let text = std::str::from_utf8(bytes.get(..length).unwrap_or_default()).unwrap_or_default();
         let fields: Vec<&str> = text.split_whitespace().collect();
         let number = match fields.as_slice() {
-            [known, producer, seq, "."] if *known == boot => {
-                seq.parse::<u64>().ok().map(|seq| TicketNumber { producer: (*producer).to_owned(), seq: seq + 1 })
-            }
+            [known, producer, seq, "."] if *known == boot => seq
+                .parse::<u64>()
+                .ok()
+                .map(|seq| TicketNumber { producer: (*producer).to_owned(), seq: seq + 1 }),
             _ => None,
         };
         let number = match number {

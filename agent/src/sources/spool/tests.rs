@@ -7,7 +7,6 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-
 use super::*;
 use crate::pipeline::Input;
 use crate::sources::outlet::{Fault, Outlet};
@@ -28,7 +27,11 @@ fn append(folder: &Path, text: &str) {
 }
 
 fn take_over(folder: &Path) -> PathBuf {
-    SpoolFolder::lock(folder, PATIENCE).expect("locked").take_over().expect("taken").expect("something pending")
+    SpoolFolder::lock(folder, PATIENCE)
+        .expect("locked")
+        .take_over()
+        .expect("taken")
+        .expect("something pending")
 }
 
 /// What an engine would hold after storing the first so many batches, and dying.
@@ -132,7 +135,8 @@ fn half_a_line_left_by_a_crash_swallows_no_other() {
 #[test]
 fn numbers_never_repeat_and_a_lost_counter_takes_a_new_name() {
     let folder = tempfile::tempdir().expect("a folder");
-    let next = || SpoolFolder::lock(folder.path(), PATIENCE).expect("locked").next_number().expect("a number");
+    let next =
+        || SpoolFolder::lock(folder.path(), PATIENCE).expect("locked").next_number().expect("a number");
     let (first, second) = (next(), next());
     assert_eq!((first.seq, second.seq), (1, 2));
     assert_eq!(first.producer, second.producer);

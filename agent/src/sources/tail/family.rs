@@ -1,6 +1,5 @@
 //! A log file and what rotation made of its predecessors: `radius.log`, `radius.log.1`, `radius.log-20261121`.
 
-use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -40,29 +39,35 @@ pub(super) fn members(path: &Path) -> io::Result<Vec<Member>> {
     let mut rotated = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let number = entry.file_name().to_str().and_then(|found| rotation_number(name, found));
-        if let Some(number) = number {
-            rotated.extend(Member::at(&entry.path()).ok().flatten().map(|member| (number, member)));
+        let order = entry.file_name().to_str().and_then(|found| order_by_name(name, found));
+        if let Some(order) = order {
+            rotated.extend(Member::at(&entry.path()).ok().flatten().map(|member| (order, member)));
         }
     }
-    // Of two that were last written at the same moment, the higher number is the older one.
-    rotated.sort_by_key(|(number, member)| (member.modified, Reverse(*number)));
+    rotated.sort_by_key(|(order, member)| (member.modified, *order));
     let mut members: Vec<Member> = rotated.into_iter().map(|(_, member)| member).collect();
     members.extend(Member::at(path)?);
     Ok(members)
 }
 
-/// The digits behind a rotated file's name. Compressed ones can't be read on, and other names are other logs.
-fn rotation_number(name: &str, found: &str) -> Option<u64> {
-    let suffix = found.strip_prefix(name)?.strip_prefix(['.', '-'])?;
-    let digits = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    digits.then(|| suffix.replace('-', "").parse().ok()).flatten()
+/// Where a rotated file's name puts it among those that were last written at the same moment: a higher `.N` is older,
+/// a higher `-DATE` is newer. Compressed files can't be read on, and other names are other logs.
+fn order_by_name(name: &str, found: &str) -> Option<i64> {
+    let suffix = found.strip_prefix(name)?;
+    let digits = suffix.get(1..)?.replace('-', "");
+    let number: i64 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    match suffix.chars().next()? {
+        '.' => Some(-number),
+        '-' => Some(number),
+        _ => None,
+    }
 }
 
 /// The member a place lies in. Rotation by renaming keeps the inode; rotation by copying keeps only the contents.
 pub(super) fn find(members: &[Member], place: &Place) -> Option<usize> {
     let holds = |member: &Member| {
-        member.length >= place.offset && File::open(&member.path).is_ok_and(|file| place.fingerprint.fits(&file))
+        member.length >= place.offset
+            && File::open(&member.path).is_ok_and(|file| place.fingerprint.fits(&file))
     };
     let same_inode = members.iter().position(|member| member.inode == place.inode && holds(member));
     same_inode.or_else(|| {
@@ -80,11 +85,11 @@ mod tests {
 
     #[test]
     fn rotated_names_are_the_name_and_digits() {
-        assert_eq!(rotation_number("a.log", "a.log.1"), Some(1));
-        assert_eq!(rotation_number("a.log", "a.log-20261121"), Some(20_261_121));
-        assert_eq!(rotation_number("a.log", "a.log-20261121-1795"), Some(202_611_211_795));
-        for other in ["a.log", "a.log.1.gz", "a.log.bak", "b.log.1", "a.log.", "a.log2"] {
-            assert_eq!(rotation_number("a.log", other), None, "{other}");
+        assert_eq!(order_by_name("a.log", "a.log.1"), Some(-1));
+        assert_eq!(order_by_name("a.log", "a.log-20261121"), Some(20_261_121));
+        assert_eq!(order_by_name("a.log", "a.log-20261121-1795"), Some(202_611_211_795));
+        for other in ["a.log", "a.log.1.gz", "a.log.bak", "b.log.1", "a.log.", "a.log2", "a.log.+1"] {
+            assert_eq!(order_by_name("a.log", other), None, "{other}");
         }
     }
 }

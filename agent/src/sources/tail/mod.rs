@@ -110,7 +110,8 @@ impl<'a> Tail<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other?,
         };
-        let found = self.resume.and_then(|place| Some((place, members.get(family::find(&members, &place)?)?)));
+        let found =
+            self.resume.and_then(|place| Some((place, members.get(family::find(&members, &place)?)?)));
         if let Some((place, member)) = found {
             self.open = Some(self.open_at(&member.path, place.offset)?);
             self.resume = None;
@@ -136,12 +137,23 @@ impl<'a> Tail<'a> {
         let inode = file.metadata()?.ino();
         let fingerprint = Fingerprint::of(&file, offset)?;
         let splitter = LineSplitter::new(self.max_line_bytes);
-        Ok(OpenFile { file, inode, read: offset, taken: offset, fingerprint, splitter, quiet_since: Instant::now() })
+        Ok(OpenFile {
+            file,
+            inode,
+            read: offset,
+            taken: offset,
+            fingerprint,
+            splitter,
+            quiet_since: Instant::now(),
+        })
     }
 
     /// What followed the last place is gone; how much that was, nobody knows.
     fn report_gap(&self, next: &OpenFile) -> Result<(), Trouble> {
-        tracing::warn!("{}: the part after the last line read is gone; it counts as one gap", self.path.display());
+        tracing::warn!(
+            "{}: the part after the last line read is gone; it counts as one gap",
+            self.path.display()
+        );
         let mut batch = EventBatch::default();
         batch.lose(LossReason::FileGap, 1);
         self.hand_over(batch, next)

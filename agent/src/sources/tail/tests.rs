@@ -78,7 +78,8 @@ impl Bench {
             for (reason, count) in batch.losses {
                 *self.losses.entry(reason).or_default() += count;
             }
-            self.cursor = batch.cursors.into_iter().next_back().map(|cursor| cursor.position).or(self.cursor.take());
+            self.cursor =
+                batch.cursors.into_iter().next_back().map(|cursor| cursor.position).or(self.cursor.take());
         }
     }
 
@@ -93,7 +94,10 @@ impl Bench {
 fn line(number: u32) -> String {
     format!(
         "2026-11-21T08:10:{:02}.000000+00:00 gw dnsmasq-dhcp[185]: DHCPNAK(br0) 10.77.0.{} 02:00:00:00:{:02x}:{:02x} wrong network \n",
-        number % 60, number % 250, number / 256, number % 256
+        number % 60,
+        number % 250,
+        number / 256,
+        number % 256
     )
 }
 
