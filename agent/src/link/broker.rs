@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::{LinkState, Topic, WireError};
-use rumqttc::{
-    Broker, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration, Transport,
-};
+use rumqttc::{Broker, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration, Transport};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
