@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cabinwatch_agent::commands::export::{Format, Range};
-use cabinwatch_agent::commands::{CommandError, check_config, export, model, run, status, windows};
+use cabinwatch_agent::commands::record::{self, RecordArgs};
+use cabinwatch_agent::commands::{
+    CommandError, check_config, export, model, rules_test, run, status, windows,
+};
 use cabinwatch_agent::config::{Config, LogConfig, Overrides};
 use cabinwatch_agent::pipeline::Settings;
+use cabinwatch_agent::rules::Daemon;
 use cabinwatch_settings::Setting;
 use cabinwatch_shared::time::UnixMillis;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -24,6 +28,13 @@ struct Cli {
 enum Command {
     /// Run the daemon, until SIGTERM or Ctrl-C
     Run(ConfigArgs),
+    /// Hand one event, or many, to the daemon; while it is down, keep them for it
+    Record {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(flatten)]
+        record: RecordArgs,
+    },
     /// Show how the agent is doing: outbox, open windows, what was counted and lost
     Status(ReportArgs),
     /// Show the last windows with their failure rates, scores and alarms
@@ -47,6 +58,9 @@ enum Command {
         #[arg(long, value_name = "TIME", value_parser = instant)]
         until: Option<UnixMillis>,
     },
+    /// Try the rules that turn log lines into events
+    #[command(subcommand)]
+    Rules(RulesAction),
     /// Show the model in use, or check a bundle
     #[command(args_conflicts_with_subcommands = true)]
     Model {
@@ -57,6 +71,24 @@ enum Command {
     },
     /// Print every setting, its value, and where the value came from
     CheckConfig(ReportArgs),
+}
+
+#[derive(Subcommand)]
+enum RulesAction {
+    /// Show what a log yields, and which of its lines no rule knows
+    Test {
+        /// The log; - for standard input
+        file: PathBuf,
+        /// Rule files in place of the built-in rules
+        #[arg(long, value_name = "FILE")]
+        rules: Vec<PathBuf>,
+        /// Who wrote lines that have no header, e.g. hostapd
+        #[arg(long, value_name = "NAME")]
+        daemon: Option<Daemon>,
+        /// One JSON object a line for each event and each unknown line
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -124,6 +156,15 @@ fn dispatch(command: Command, out: &mut impl Write) -> Result<(), CommandError> 
         Command::Run(args) => {
             let (config, _) = args.load()?;
             run::run(&config)
+        }
+        Command::Record { config, record } => {
+            let (config, _) = config.load()?;
+            record::run(&config, &record)?;
+            Ok(())
+        }
+        Command::Rules(RulesAction::Test { file, rules, daemon, json }) => {
+            rules_test::run(&file, json, &rules, daemon, out)?;
+            Ok(())
         }
         Command::Status(args) => {
             let (config, settings) = args.config.settings()?;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::record::RecordError;
+use super::rules_test::RulesTestError;
 use crate::config::LoadError;
 use crate::link::LinkError;
 use crate::sources::SourceError;
@@ -27,6 +29,12 @@ pub enum CommandError {
     /// The link.
     #[error("the link cannot start: {0}")]
     Link(#[from] LinkError),
+    /// An event that could not be recorded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A log that could not be tested.
+    #[error(transparent)]
+    RulesTest(#[from] RulesTestError),
     /// Signals can't be waited for.
     #[error("signals cannot be waited for: {0}")]
     Signals(std::io::Error),

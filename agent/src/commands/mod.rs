@@ -4,6 +4,8 @@ pub mod check_config;
 mod error;
 pub mod export;
 pub mod model;
+pub mod record;
+pub mod rules_test;
 pub mod run;
 pub mod status;
 mod table;
