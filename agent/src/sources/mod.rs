@@ -4,3 +4,5 @@
 mod batch;
 
 pub use batch::{Cursor, EventBatch};
+mod start;
+pub use start::{SourceError, SourceThreads, start};
