@@ -1,1 +1,7 @@
-//! (to be written)
+//! The subcommands: each takes its configuration and flags, does its work through the library, and prints.
+
+pub mod detect;
+pub mod keygen;
+pub mod progress;
+mod read_history;
+pub mod retrain;
