@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment as Part, Mailbox, MultiPart, MultiPartBuilder, SinglePart};
+use lettre::message::{Attachment as Part, Body, Mailbox, MultiPart, MultiPartBuilder, SinglePart};
 use lettre::{Message, message::MessageBuilder};
 
 use super::attachment::{self, Attachment};
@@ -39,8 +39,10 @@ pub(super) fn build(
     let alternative = boundary(MultiPart::alternative(), "alternative")
         .singlepart(text_part(ContentType::TEXT_PLAIN, page.text()?))
         .multipart(related);
-    let csv = Part::new(attachment::FILE_NAME.to_owned())
-        .body(attachment.csv, content_type("text/csv; charset=utf-8"));
+    // Base64 keeps every byte; a text encoding would change the line ends.
+    let csv =
+        Body::new_with_encoding(attachment.csv, ContentTransferEncoding::Base64).unwrap_or_else(Body::new);
+    let csv = Part::new(attachment::FILE_NAME.to_owned()).body(csv, content_type("text/csv; charset=utf-8"));
     let body = boundary(MultiPart::mixed(), "mixed").multipart(alternative).singlepart(csv);
     let message = headers(mail, run, run_id, page)?.multipart(body)?;
     Ok(Mail { recipients: message.envelope().to().len(), bytes: message.formatted() })

@@ -110,7 +110,7 @@ impl Wording for English {
 
     fn more_rows(&self, rows: u64) -> String {
         let verb = if rows == 1 { "stands" } else { "stand" };
-        format!("{} more {verb} in the attached file.", counted(rows, "row", "rows"))
+        format!("{} {verb} in the attached file.", counted(rows, "more row", "more rows"))
     }
 
     fn more_faults(&self, faults: u64) -> String {
