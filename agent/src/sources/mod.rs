@@ -2,7 +2,9 @@
 //! through a bounded queue; a full queue makes it wait, which the kernel's socket buffer passes on to the sender.
 
 mod batch;
+mod clock;
 
 pub use batch::{Cursor, EventBatch};
+pub use clock::now;
 mod start;
 pub use start::{SourceError, SourceThreads, start};
