@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::{LinkState, Topic, WireError};
-use rumqttc::{
-    Broker, BrokerSessionResumePolicy, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration, Transport,
-};
+use rumqttc::{Broker, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration, Transport};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -66,6 +64,11 @@ impl BrokerUrl {
 /// Everything a new client needs. Files are read anew for each, so that a changed password or certificate counts from
 /// the next connection on.
 ///
+/// Each connection asks for a clean session. A session that the broker keeps would hold nothing we need: acknowledgements
+/// and models are retained, frames are in the outbox. And a client that is built anew cannot continue such a session:
+/// it has lost the packet numbers in flight, so rumqttc refuses (`Strict`), or accepts and then refuses every
+/// publish at QoS 1 (`AllowBrokerOnly`).
+///
 /// # Errors
 /// When the configuration names no usable broker, or a file of it can't be read.
 pub fn mqtt_options(config: &Config, tail: &Tail) -> Result<MqttOptions, LinkError> {
@@ -82,8 +85,7 @@ pub fn mqtt_options(config: &Config, tail: &Tail) -> Result<MqttOptions, LinkErr
     let packet_bytes = u32::try_from(config.model.max_bytes + PACKET_OVERHEAD_BYTES).unwrap_or(u32::MAX);
     options
         .set_keep_alive(link.keep_alive_seconds)
-        .set_session_mode(SessionMode::Persistent)
-        .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
+        .set_session_mode(SessionMode::Clean)
         .set_connect_timeout(CONNECT_TIMEOUT.min(Duration::from_secs(link.stuck_seconds.max(1))))
         .set_max_packet_size(Some(packet_bytes))
         .set_last_will(last_will(tail).map_err(LinkError::Status)?);
@@ -150,7 +152,8 @@ mod tests {
 
     #[test]
     fn what_is_no_broker_url_is_refused_with_the_text() {
-        for text in ["", "broker:1883", "http://broker", "mqtt://", "mqtt://a:b", "mqtt://user@host", "mqtt://[::1"]
+        for text in
+            ["", "broker:1883", "http://broker", "mqtt://", "mqtt://a:b", "mqtt://user@host", "mqtt://[::1"]
         {
             let error = BrokerUrl::parse(text).expect_err(text).to_string();
             assert!(error.contains(&format!("`{text}`")), "{error}");

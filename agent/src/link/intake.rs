@@ -29,22 +29,17 @@ impl Intake {
 
     /// Gives the engine what it takes now; the rest waits for the next call.
     pub(super) fn hand_over(&mut self) {
-        if let Some(committed) = self.committed.take() {
-            if !self.offer(Input::Committed(committed)) {
-                self.committed = Some(committed);
-            }
+        if let Some(committed) = self.committed.take()
+            && let Err(TrySendError::Full(_)) = self.queue.try_send(Input::Committed(committed))
+        {
+            self.committed = Some(committed);
         }
-        if let Some(bundle) = self.model.take() {
-            match self.queue.try_send(Input::ModelOffered(bundle)) {
-                Err(TrySendError::Full(Input::ModelOffered(bundle))) => self.model = Some(bundle),
-                Ok(()) | Err(_) => {}
-            }
+        if let Some(bundle) = self.model.take()
+            && let Err(TrySendError::Full(Input::ModelOffered(bundle))) =
+                self.queue.try_send(Input::ModelOffered(bundle))
+        {
+            self.model = Some(bundle);
         }
-    }
-
-    /// Whether the input needs no further care: taken, or the engine is gone.
-    fn offer(&self, input: Input) -> bool {
-        !matches!(self.queue.try_send(input), Err(TrySendError::Full(_)))
     }
 }
 

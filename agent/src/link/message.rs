@@ -1,7 +1,8 @@
 //! From frames to one payload.
 
 use cabinwatch_shared::wire::{
-    Encoding, FrameSeq, MAX_MESSAGE_BYTES, MessageHead, WireError, write_envelope_head, write_frame, write_head,
+    Encoding, FrameSeq, MAX_MESSAGE_BYTES, MessageHead, WireError, write_envelope_head, write_frame,
+    write_head,
 };
 
 /// zlib's level 6: frames are small, so its better ratio costs next to nothing.

@@ -24,7 +24,7 @@ use cabinwatch_shared::tail::{NotATail, Tail};
 use cabinwatch_shared::wire::WireError;
 use tokio::sync::Notify;
 
-use self::backoff::Backoff;
+pub(crate) use self::backoff::Backoff;
 use self::intake::Intake;
 use self::session::{Session, SessionEnd};
 pub use self::stats::{LinkSnapshot, LinkStats};
@@ -97,10 +97,8 @@ impl LinkHandle {
     /// Waits until the link has said good-bye; `stop` must have been set. Takes two seconds at most.
     pub fn join(self) {
         self.wake.notify_one();
-        if let Some(thread) = self.thread {
-            if thread.join().is_err() {
-                tracing::error!("the link's thread has failed; frames stay in the outbox");
-            }
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the link's thread has failed; frames stay in the outbox");
         }
     }
 }

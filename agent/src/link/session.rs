@@ -264,7 +264,13 @@ impl<'a> Session<'a> {
             .try_subscribe(Topic::Model(&self.link.config.model.cohort).to_string(), QoS::AtLeastOnce)?;
         let model = self.outbox.active_model_version()?;
         let (oldest, newest) = (bounds.oldest, bounds.newest);
-        self.say(&LinkState::Online(AgentStatus { release: release(), model, stream: self.stream, oldest, newest }))
+        self.say(&LinkState::Online(AgentStatus {
+            release: release(),
+            model,
+            stream: self.stream,
+            oldest,
+            newest,
+        }))
     }
 
     fn say(&self, state: &LinkState) -> Result<(), SessionError> {

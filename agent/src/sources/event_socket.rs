@@ -4,6 +4,7 @@
 //! so a call for many would find few, and needs memory for all. The cost of an event lies behind the socket.
 
 use std::io;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -67,7 +68,9 @@ pub(super) fn run(
 fn note(replies: &mut Vec<Reply>, receipt: Option<Receipt>, from: SocketAddr) {
     let Some(receipt) = receipt.filter(|_| !from.is_unnamed()) else { return };
     let same = |reply: &&mut Reply| {
-        reply.receipt.producer == receipt.producer && format!("{:?}", reply.to) == format!("{from:?}")
+        reply.receipt.producer == receipt.producer
+            && reply.to.as_pathname() == from.as_pathname()
+            && reply.to.as_abstract_name() == from.as_abstract_name()
     };
     match replies.iter_mut().rev().find(same) {
         Some(reply) => reply.receipt.seq = reply.receipt.seq.max(receipt.seq),

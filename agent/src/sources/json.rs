@@ -74,10 +74,7 @@ struct IdentityFields<'a> {
 pub fn parse(text: &[u8], arrival: UnixMillis) -> (Option<Identity<'_>>, Result<JsonEvent<'_>, LossReason>) {
     let Ok(fields) = serde_json::from_slice::<Fields<'_>>(text) else {
         let fields = serde_json::from_slice::<IdentityFields<'_>>(text).ok();
-        return (
-            fields.and_then(|fields| identity(fields.producer, fields.seq)),
-            Err(LossReason::Malformed),
-        );
+        return (fields.and_then(|fields| identity(fields.producer, fields.seq)), Err(LossReason::Malformed));
     };
     let identity = match (fields.producer, fields.seq) {
         (None, None) => None,

@@ -27,7 +27,8 @@ impl LineSplitter {
         let mut whole = 0;
         let mut rest = bytes;
         while let Some(end) = memchr(b'\n', rest) {
-            let (line, after) = (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default());
+            let (line, after) =
+                (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default());
             whole += self.pending + line.len() as u64 + 1;
             if self.pending == 0 {
                 out(self.check(line, line.len() as u64));

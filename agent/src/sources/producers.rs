@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn garbled_cursors_are_no_producers() {
-        let cursors = HashMap::from([("producer:p".to_owned(), vec![1, 2, 3]), ("tail:/x".to_owned(), vec![0; 128])]);
+        let cursors =
+            HashMap::from([("producer:p".to_owned(), vec![1, 2, 3]), ("tail:/x".to_owned(), vec![0; 128])]);
         assert!(Producers::restore(&cursors).known.is_empty());
     }
 

@@ -97,7 +97,8 @@ pub(super) fn run(
                 since.get_or_insert_with(Instant::now);
                 taken += 1;
                 let message = buffer.get(..length).filter(|_| length <= max_bytes);
-                let line = message.ok_or(LossReason::TooLong).and_then(|message| lines::text(unframed(message)));
+                let line =
+                    message.ok_or(LossReason::TooLong).and_then(|message| lines::text(unframed(message)));
                 take_line(interpreter, line, now(), &mut batch);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
