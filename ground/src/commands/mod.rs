@@ -4,5 +4,6 @@ pub mod detect;
 pub mod keygen;
 pub mod progress;
 mod read_history;
+pub mod report;
 pub mod retrain;
 pub mod simulate;
