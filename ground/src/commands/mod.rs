@@ -9,6 +9,7 @@ pub mod logging;
 pub mod progress;
 pub mod publish;
 mod read_history;
+pub mod report;
 pub mod retrain;
 pub mod simulate;
 pub mod tables;
