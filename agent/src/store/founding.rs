@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::change::{self, Change};
 use super::checkpoint::Checkpoint;
 use super::counters::Counter;
-use super::{StoreError, outbox, schema};
+use super::{StoreError, log, outbox, schema};
 
 /// What was found where the database should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,11 @@ pub(super) fn open(path: &Path, now: UnixSeconds) -> Result<(Connection, Found),
 }
 
 /// Sets a damaged database aside and makes a new one.
-pub(super) fn replace(path: &Path, what: String, now: UnixSeconds) -> Result<(Connection, Found), StoreError> {
+pub(super) fn replace(
+    path: &Path,
+    what: String,
+    now: UnixSeconds,
+) -> Result<(Connection, Found), StoreError> {
     let aside = set_aside(path, now)?;
     let (connection, _) = open_sound(path, StreamStart::DatabaseSetAside { at: now })?;
     Ok((connection, Found::Damaged { aside, what }))
@@ -61,6 +65,9 @@ fn open_sound(path: &Path, start: StreamStart) -> Result<(Connection, Found), St
     let mut connection = schema::open_writer(path)?;
     if schema::check_version(&connection, path)? {
         schema::check_integrity(&connection)?;
+        // Whole pages may still hold what no agent writes.
+        outbox::bounds(&connection)?;
+        log::checkpoint(&connection)?;
         return Ok((connection, Found::Database));
     }
     let transaction = connection.transaction()?;
