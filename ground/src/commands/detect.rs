@@ -101,7 +101,11 @@ pub fn run(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<De
         read_history(&config.history, |files| history::recent(files, now, window, newest))?;
     print_read(&aggregates.summary, out)?;
     if selection.fell_back {
-        writeln!(out, "No file was cut within the last window; these are the newest {}.", selection.files.len())?;
+        writeln!(
+            out,
+            "No file was cut within the last window; these are the newest {}.",
+            selection.files.len()
+        )?;
     }
     let windows = detect::score(&aggregates, &model, z_threshold)?;
     let summary = DetectSummary::of(&windows, model.header().version, &aggregates.summary);
@@ -149,7 +153,7 @@ fn print(summary: &DetectSummary, out: &mut dyn Write) -> std::io::Result<()> {
         _ => writeln!(out, "There was no attempt to score.")?,
     }
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["table", "rows of this run"]);
     for (name, rows) in &summary.tables {
         table.add_row([(*name).to_owned(), rows.to_string()]);

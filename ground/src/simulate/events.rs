@@ -23,7 +23,7 @@ const WORST: f64 = 0.95;
 /// Passengers who start in a minute of cruise, unless the plan wants a number of events.
 const USUAL_JOURNEYS: f64 = 4.0;
 /// How many events a journey has on average, measured.
-const EVENTS_PER_JOURNEY: f64 = 6.6;
+const EVENTS_PER_JOURNEY: f64 = 6.0;
 /// What a success says.
 const SUCCESS: &str = "completed";
 
@@ -132,7 +132,8 @@ impl Events {
         for fault in &self.faults {
             let extra = fault.probability(now);
             let point = POINTS.iter().position(|point| point.edr_point == fault.edr_point);
-            let Some((point, chances)) = point.and_then(|at| Some((POINTS.get(at)?, chances.get_mut(at)?))) else {
+            let Some((point, chances)) = point.and_then(|at| Some((POINTS.get(at)?, chances.get_mut(at)?)))
+            else {
                 continue;
             };
             // What the fault leaves is shared by the others.

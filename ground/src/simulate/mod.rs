@@ -140,3 +140,5 @@ fn tail(number: u16) -> Option<Tail> {
     format!("TC-S{}{}", letter(number / 26), letter(number)).parse().ok()
 }
 
+#[cfg(test)]
+mod tests;
