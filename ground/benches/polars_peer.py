@@ -4,7 +4,7 @@ Usage: polars_peer.py FOLDER [WINDOW_SECONDS]
 
 Reads all EDR files of a folder on all cores, parses the dates, counts failures per window, point and description
 and successes per window and point, joins the two and computes the rates. The interpreter's start and the import
-are not counted. The last line printed is `seconds rows_read rows_out fail_sum`.
+are not counted. Of polars' engines the streaming one is the fastest here. Prints `seconds rows_out fail_sum`.
 """
 
 import sys
@@ -13,7 +13,7 @@ import time
 import polars as pl
 
 
-def aggregate(folder: str, window: str) -> tuple[int, pl.DataFrame]:
+def aggregate(folder: str, window: str) -> pl.DataFrame:
     rows = (
         pl.scan_csv(f"{folder}/*_[0-9]*.csv", schema_overrides={"edr_date": pl.String})
         .select("edr_date", "edr_point", "description", "state")
@@ -34,17 +34,16 @@ def aggregate(folder: str, window: str) -> tuple[int, pl.DataFrame]:
         .with_columns(pl.col("success").fill_null(0))
         .with_columns((100 * pl.col("fail") / (pl.col("fail") + pl.col("success"))).round(2).alias("fail_rate"))
     )
-    read, out = pl.collect_all([rows.select(pl.len()), rates])
-    return read.item(), out
+    return rates.collect(engine="streaming")
 
 
 def main() -> None:
     folder = sys.argv[1]
     window = f"{sys.argv[2] if len(sys.argv) > 2 else 300}s"
     began = time.perf_counter()
-    read, rates = aggregate(folder, window)
+    rates = aggregate(folder, window)
     seconds = time.perf_counter() - began
-    print(f"{seconds:.6f} {read} {rates.height} {rates['fail'].sum()}")
+    print(f"{seconds:.6f} {rates.height} {rates['fail'].sum()}")
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ fn polars_once(python: &str, edr: &Path) -> Result<f64, Box<dyn Error>> {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
     let text = String::from_utf8(output.stdout)?;
-    println!("  polars  {} (seconds, rows read, rows out, FAIL)", text.trim());
+    println!("  polars  {} (seconds, rows out, FAIL)", text.trim());
     Ok(text.split_whitespace().next().ok_or("polars printed nothing")?.parse()?)
 }
 

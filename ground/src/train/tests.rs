@@ -146,7 +146,7 @@ fn settings_that_make_no_sense_are_refused() {
     let refused = |change: fn(&mut RetrainConfig)| {
         let mut config = RetrainConfig::default();
         change(&mut config);
-        Training::of(&rows, &config).err().expect("refused").to_string()
+        Training::of(&rows, &config).expect_err("refused").to_string()
     };
     assert!(refused(|config| config.n_estimators = 0).contains("n_estimators"));
     assert!(refused(|config| config.max_samples = MaxSamples::Rows(0)).contains("max_samples"));
@@ -204,7 +204,7 @@ fn a_damaged_or_foreign_bundle_is_never_scored_with() {
     retrain(&folder, &usual()).expect("trained");
     let mut bytes = folder.read_bundle().expect("there");
     let other = SigningPair::create(&dir.path().join("other.key")).expect("a key");
-    let refused = folder.open_model(&bytes, &[other.public()]).err().expect("refused").to_string();
+    let refused = folder.open_model(&bytes, &[other.public()]).expect_err("refused").to_string();
     assert!(refused.contains("model.cwm") && refused.contains("not among the trusted"), "{refused}");
     bytes[100] ^= 1;
     assert!(folder.open_model(&bytes, &[folder.trusted().expect("a key")]).is_err());
