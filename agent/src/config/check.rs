@@ -80,7 +80,8 @@ impl SourcesConfig {
     fn check(&self) -> Checked {
         between("sources.max_line_bytes", self.max_line_bytes, 64, 1 << 20)?;
         for address in &self.syslog_udp {
-            let problem = || format!("holds {address:?}, but may only hold loopback addresses like \"127.0.0.1:5514\"");
+            let problem =
+                || format!("holds {address:?}, but may only hold loopback addresses like \"127.0.0.1:5514\"");
             let loopback = address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
             demand(loopback, "sources.syslog_udp", problem())?;
         }
@@ -95,7 +96,8 @@ impl SourcesConfig {
 impl LinkConfig {
     fn check(&self) -> Checked {
         let known_scheme = ["mqtt://", "mqtts://"].iter().any(|scheme| self.broker.starts_with(scheme));
-        let problem = format!("is {:?}, but must be mqtt://HOST:PORT, mqtts://HOST:PORT or empty", self.broker);
+        let problem =
+            format!("is {:?}, but must be mqtt://HOST:PORT, mqtts://HOST:PORT or empty", self.broker);
         demand(self.broker.is_empty() || known_scheme, "link.broker", problem)?;
         between("link.keep_alive_seconds", self.keep_alive_seconds, 5, 3600)?;
         between("link.backoff_min_millis", self.backoff_min_millis, 1, 3_600_000)?;
@@ -139,7 +141,8 @@ impl LogConfig {
 fn public_key(text: &str) -> Option<PublicKey> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
+    let bytes: Option<Vec<u8>> =
+        pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
     bytes?.try_into().ok().filter(|_| rest.is_empty()).map(PublicKey)
 }
 
@@ -168,7 +171,9 @@ mod tests {
         assert!(refused(|config| config.tail = "TC/JJA".to_owned()).contains("`tail` is \"TC/JJA\""));
         assert!(refused(|config| config.window_seconds = 0).contains("`window_seconds` is 0"));
         assert!(refused(|config| config.store.max_fault_keys = 257).contains("from 1 to 256"));
-        assert!(refused(|config| config.sources.syslog_udp = vec!["0.0.0.0:514".to_owned()]).contains("loopback"));
+        assert!(
+            refused(|config| config.sources.syslog_udp = vec!["0.0.0.0:514".to_owned()]).contains("loopback")
+        );
         assert!(refused(|config| config.link.broker = "http://x".to_owned()).contains("mqtt://"));
         assert!(refused(|config| config.link.backoff_max_millis = 1).contains("`link.backoff_max_millis`"));
         assert!(refused(|config| config.model.cohort = "a/+".to_owned()).contains("`model.cohort`"));
@@ -177,7 +182,10 @@ mod tests {
 
     #[test]
     fn a_public_key_is_64_hexadecimal_digits() {
-        assert_eq!(public_key(&"0aF1".repeat(16)), Some(PublicKey([0x0a, 0xf1].repeat(16).try_into().expect("32"))));
+        assert_eq!(
+            public_key(&"0aF1".repeat(16)),
+            Some(PublicKey([0x0a, 0xf1].repeat(16).try_into().expect("32")))
+        );
         for text in ["", "0a", &"0g".repeat(32), &"0a".repeat(33), &format!("{}a", "0a".repeat(32))] {
             assert_eq!(public_key(text), None, "{text}");
         }

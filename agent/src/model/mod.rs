@@ -168,8 +168,10 @@ fn is_same(bundle: &[u8], active: Option<&CheckedModel>) -> bool {
 /// A short name for a bundle's bytes (FNV-1a), to know one that was refused before. It proves nothing.
 #[must_use]
 pub fn fingerprint(bundle: &[u8]) -> u64 {
-    bundle.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bundle
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,9 @@ use cabinwatch_shared::model::{Catalogue, KeyIndex, Model, ModelVersion};
 use cabinwatch_shared::rate::Counts;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::{Alarms, Verdict};
-use cabinwatch_shared::wire::{Frame, KnownRow, KnownRows, PointName, PointRow, SpelledRow, WindowFrame, WireError};
+use cabinwatch_shared::wire::{
+    Frame, KnownRow, KnownRows, PointName, PointRow, SpelledRow, WindowFrame, WireError,
+};
 use cabinwatch_shared::zscore::ZStatus;
 use serde::{Deserialize, Serialize};
 

@@ -112,8 +112,11 @@ impl<C: Clock> Engine<C> {
     fn close(&mut self, windows: Vec<(UnixSeconds, OpenWindow)>) -> Result<(), StoreError> {
         let model = self.model.take();
         let view = model.as_ref().and_then(CheckedModel::view);
-        let closed: Vec<_> = windows.into_iter().map(|(start, window)| self.score(start, &window, view.as_ref())).collect();
-        self.group.counts().add(Counter::WindowsClosed, closed.iter().filter(|window| !window.is_empty()).count() as u64);
+        let closed: Vec<_> =
+            windows.into_iter().map(|(start, window)| self.score(start, &window, view.as_ref())).collect();
+        self.group
+            .counts()
+            .add(Counter::WindowsClosed, closed.iter().filter(|window| !window.is_empty()).count() as u64);
         let mut change = self.begin_change();
         for window in closed.iter().filter(|window| !window.is_empty()) {
             match (window.to_frame(view.as_ref()), window.to_record()) {

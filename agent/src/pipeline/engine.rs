@@ -52,7 +52,12 @@ impl<C: Clock> Engine<C> {
     ///
     /// # Errors
     /// When the database can't be opened, or belongs to a newer agent or another program.
-    pub fn open(path: PathBuf, settings: Settings, clock: C, stop: Arc<AtomicBool>) -> Result<Self, StoreError> {
+    pub fn open(
+        path: PathBuf,
+        settings: Settings,
+        clock: C,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
         let opened = Store::open(&path, clock.wall().seconds());
         let (store, found) = opened?;
         let mut engine = Self::with_store(path, settings, clock, stop, (store, found));
@@ -198,7 +203,8 @@ impl<C: Clock> Engine<C> {
     /// When the database is damaged, or fails while the process ends.
     pub fn tick(&mut self) -> Result<(), StoreError> {
         let now = self.clock.since_boot();
-        let waited = self.group_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.group_wait);
+        let waited =
+            self.group_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.group_wait);
         if waited || self.group.len() >= self.settings.group_events {
             self.group_since = None;
             self.commit_group()?;

@@ -39,3 +39,6 @@ pub const QUEUE_CAPACITY: usize = 64;
 
 /// Called after each commit that appended frames to the outbox.
 pub type Outgoing = Arc<dyn Fn() + Send + Sync>;
+
+#[cfg(test)]
+mod tests;

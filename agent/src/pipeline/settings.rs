@@ -38,7 +38,8 @@ impl Settings {
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
         config.check()?;
         let store = &config.store;
-        let length = NonZeroU32::new(config.window_seconds).map_or(WindowLength::FIVE_MINUTES, WindowLength::seconds);
+        let length =
+            NonZeroU32::new(config.window_seconds).map_or(WindowLength::FIVE_MINUTES, WindowLength::seconds);
         let history = |bytes| Limits { bytes, age_seconds: store.events_max_age_seconds, rows: u64::MAX };
         Ok(Self {
             length,

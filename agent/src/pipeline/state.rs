@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
 use cabinwatch_shared::window::{Window, WindowLength};
 use cabinwatch_shared::wire::{LossFrame, LossReason};
 
@@ -120,6 +120,12 @@ impl State {
             span.until = span.until.max(at);
         }
         self.counts.merge(counts);
+    }
+
+    /// How far event time had come when the state was stored.
+    #[must_use]
+    pub fn stored_watermark(&self) -> Option<UnixMillis> {
+        self.watermark.stored()
     }
 
     /// Hands over the losses the ground has not been told of.

@@ -28,6 +28,12 @@ impl Watermark {
         })
     }
 
+    /// The mark as it was last set.
+    #[must_use]
+    pub fn stored(&self) -> Option<UnixMillis> {
+        self.last.map(|(at, _)| at)
+    }
+
     /// Takes note of an event. One that is dated ahead of the wall clock moves the mark only as far as that clock:
     /// else a single source whose clock runs ahead would make everybody else's events late.
     pub fn observe(&mut self, event: UnixMillis, wall: UnixMillis, since_boot: Duration) {

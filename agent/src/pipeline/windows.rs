@@ -50,10 +50,13 @@ impl OpenWindow {
 
     /// Counts an event.
     pub fn count(&mut self, key: &KeyEntry, state: State) {
-        self.add(key, match state {
-            State::Fail => Tally { fail: 1, success: 0 },
-            State::Success => Tally { fail: 0, success: 1 },
-        });
+        self.add(
+            key,
+            match state {
+                State::Fail => Tally { fail: 1, success: 0 },
+                State::Success => Tally { fail: 0, success: 1 },
+            },
+        );
     }
 
     /// Adds counts of a key.
@@ -109,7 +112,11 @@ impl OpenWindows {
     }
 
     /// Takes out, oldest first, the windows that nothing more is waited for.
-    pub fn take_due(&mut self, watermark: UnixMillis, lateness_seconds: u32) -> Vec<(UnixSeconds, OpenWindow)> {
+    pub fn take_due(
+        &mut self,
+        watermark: UnixMillis,
+        lateness_seconds: u32,
+    ) -> Vec<(UnixSeconds, OpenWindow)> {
         self.take_where(|start, window| is_due(window.end(start), watermark, lateness_seconds))
     }
 
@@ -118,7 +125,10 @@ impl OpenWindows {
         self.take_where(|_, window| window.seconds != seconds)
     }
 
-    fn take_where(&mut self, leaves: impl Fn(UnixSeconds, &OpenWindow) -> bool) -> Vec<(UnixSeconds, OpenWindow)> {
+    fn take_where(
+        &mut self,
+        leaves: impl Fn(UnixSeconds, &OpenWindow) -> bool,
+    ) -> Vec<(UnixSeconds, OpenWindow)> {
         self.0.extract_if(.., |start, window| leaves(*start, window)).collect()
     }
 

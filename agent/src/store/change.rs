@@ -79,7 +79,11 @@ pub(super) struct Outcome {
 }
 
 /// Does it all, within the caller's transaction. `last_group` is the newest group in the log, this one included.
-pub(super) fn apply(connection: &Connection, change: &Change, last_group: u64) -> Result<Outcome, StoreError> {
+pub(super) fn apply(
+    connection: &Connection,
+    change: &Change,
+    last_group: u64,
+) -> Result<Outcome, StoreError> {
     let last_group = i64::try_from(last_group).unwrap_or(i64::MAX);
     let at = change.at.unwrap_or(UnixMillis(0)).seconds();
     write_log(connection, change, last_group, at)?;
@@ -103,7 +107,12 @@ pub(super) fn apply(connection: &Connection, change: &Change, last_group: u64) -
     Ok(Outcome { acknowledged })
 }
 
-fn write_log(connection: &Connection, change: &Change, group: i64, at: UnixSeconds) -> Result<(), StoreError> {
+fn write_log(
+    connection: &Connection,
+    change: &Change,
+    group: i64,
+    at: UnixSeconds,
+) -> Result<(), StoreError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO keys (id, edr_point, description, last_group) VALUES (?1, ?2, ?3, ?4)",
     )?;

@@ -51,7 +51,8 @@ impl Counter {
     /// The number the counter has in the file.
     #[must_use]
     pub fn code(self) -> u8 {
-        let place = |found: Option<usize>| found.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX);
+        let place =
+            |found: Option<usize>| found.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX);
         match self {
             Self::Lost(reason) => place(LossReason::ALL.iter().position(|known| *known == reason)),
             other => Self::FIRST_OTHER + place(Self::OTHERS.iter().position(|known| *known == other)),

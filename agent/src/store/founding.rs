@@ -51,7 +51,11 @@ pub(super) fn open(path: &Path, now: UnixSeconds) -> Result<(Connection, Found),
 }
 
 /// Sets a damaged database aside and makes a new one.
-pub(super) fn replace(path: &Path, what: String, now: UnixSeconds) -> Result<(Connection, Found), StoreError> {
+pub(super) fn replace(
+    path: &Path,
+    what: String,
+    now: UnixSeconds,
+) -> Result<(Connection, Found), StoreError> {
     let aside = set_aside(path, now)?;
     let (connection, _) = open_sound(path, StreamStart::DatabaseSetAside { at: now })?;
     Ok((connection, Found::Damaged { aside, what }))

@@ -214,14 +214,14 @@ mod tests {
         group.counts().add(Counter::Events, 3);
         let (bytes, cursors, _) = group.finish(Some(UnixMillis(1001)));
         let expected: &[&[u8]] = &[
-            &[1],                            // version
-            &[0xd2, 0x0f],                   // watermark 1001, zigzag
-            &[1, 1, b't', 2, 8, 7],          // one cursor, its last word
-            &[2, 7, 0xac, 0x02, 64, 3],      // two counts: late 300, events 3
-            &[3],                            // three events
-            &[1 << 1 | 1, 0xd0, 0x0f],       // key 1 failed at 1000
-            &[0xc8, 0x01, 2],                // key 100 succeeded 1 ms later
-            &[2 << 1 | 1, 3],                // key 2 failed 2 ms before that
+            &[1],                       // version
+            &[0xd2, 0x0f],              // watermark 1001, zigzag
+            &[1, 1, b't', 2, 8, 7],     // one cursor, its last word
+            &[2, 7, 0xac, 0x02, 64, 3], // two counts: late 300, events 3
+            &[3],                       // three events
+            &[1 << 1 | 1, 0xd0, 0x0f],  // key 1 failed at 1000
+            &[0xc8, 0x01, 2],           // key 100 succeeded 1 ms later
+            &[2 << 1 | 1, 3],           // key 2 failed 2 ms before that
         ];
         assert_eq!(bytes, expected.concat());
         assert_eq!(cursors.len(), 1);

@@ -72,7 +72,8 @@ pub(super) fn frames(
     from: FrameSeq,
     max_bytes: usize,
 ) -> Result<Vec<StoredFrame>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT seq, frame FROM outbox WHERE seq >= ?1 ORDER BY seq")?;
+    let mut statement =
+        connection.prepare_cached("SELECT seq, frame FROM outbox WHERE seq >= ?1 ORDER BY seq")?;
     let mut rows = statement.query([number(from)])?;
     let mut frames: Vec<StoredFrame> = Vec::new();
     let mut bytes = 0_usize;
@@ -95,7 +96,8 @@ pub(super) fn append(
     created: UnixSeconds,
 ) -> Result<(), StoreError> {
     let first = bounds(connection)?.newest.next();
-    let mut insert = connection.prepare_cached("INSERT INTO outbox (seq, created, frame) VALUES (?1, ?2, ?3)")?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO outbox (seq, created, frame) VALUES (?1, ?2, ?3)")?;
     let mut next = first;
     for frame in frames {
         insert.execute(params![number(next), created.0, frame])?;
@@ -114,9 +116,7 @@ pub(super) fn acknowledge(connection: &Connection, committed: Committed) -> Resu
     }
     let up_to = number(committed.seq);
     let sql = "SELECT count(*), coalesce(sum(length(frame)), 0) FROM outbox WHERE seq <= ?1";
-    let gone = connection
-        .prepare_cached(sql)?
-        .query_row([up_to], Held::from_row)?;
+    let gone = connection.prepare_cached(sql)?.query_row([up_to], Held::from_row)?;
     connection.prepare_cached("DELETE FROM outbox WHERE seq <= ?1")?.execute([up_to])?;
     connection.prepare_cached("UPDATE stream SET committed = max(committed, ?1)")?.execute([up_to])?;
     Ok(Some(gone))

@@ -8,7 +8,8 @@ use cabinwatch_shared::wire::FrameSeq;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::checkpoint::Checkpoint;
-use super::dictionary::Dictionary;
+use super::dictionary::{Dictionary, KeyEntry};
+use super::group::KeyId;
 use super::log::{self, KeyNames, LoggedGroup};
 use super::outbox::{self, OutboxBounds, StoredFrame};
 use super::retention::Held;
@@ -157,6 +158,12 @@ impl Reader {
         let snapshot = self.connection.unchecked_transaction()?;
         let mut names = KeyNames { connection: &snapshot, dictionary: &mut self.dictionary };
         Ok(log::restore(&mut names, begin, apply)?.0)
+    }
+
+    /// What a number stands for, where [`Self::restore`] has met it.
+    #[must_use]
+    pub fn key_in_memory(&self, id: KeyId) -> Option<&KeyEntry> {
+        self.dictionary.entry(id)
     }
 
     /// Hands over each group of the log, oldest first.

@@ -215,7 +215,11 @@ impl Store {
             let mut failure = None;
             let rows = statement.query_map([], |row| {
                 let bytes: i64 = row.get(2)?;
-                Ok(Candidate { id: row.get(0)?, written: UnixSeconds(row.get(1)?), bytes: bytes.unsigned_abs() })
+                Ok(Candidate {
+                    id: row.get(0)?,
+                    written: UnixSeconds(row.get(1)?),
+                    bytes: bytes.unsigned_abs(),
+                })
             })?;
             let candidates = rows
                 .map_while(|row| row.map_err(|error| failure = Some(error)).ok())
