@@ -289,10 +289,8 @@ fn what_has_been_sent_before_a_stop_is_handed_over() {
         let (engine, threads, stop) = bench.running.take().expect("running");
         stop.store(true, Ordering::Relaxed);
         threads.join();
-        let taken: usize = engine
-            .iter()
-            .map(|input| if let Input::Batch(batch) = input { batch.len() } else { 0 })
-            .sum();
+        let taken: usize =
+            engine.iter().map(|input| if let Input::Batch(batch) = input { batch.len() } else { 0 }).sum();
         assert_eq!(taken, batch.len());
         bench.start();
         connect(&sender, &bench.config.sources.event_socket);
