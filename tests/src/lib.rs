@@ -1,1 +1,16 @@
-//! Helpers of the end-to-end tests.
+//! What the end-to-end tests stand on: starting the real programs, killing them, waiting for what they do, and
+//! reading what they leave behind.
+//!
+//! Everything a test starts lives in its own temporary folder and listens on a port the system picked, so tests run
+//! side by side.
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+pub mod aircraft;
+pub mod broker;
+pub mod edr;
+pub mod ground;
+pub mod mqtt;
+pub mod producer;
+pub mod program;
+pub mod wait;

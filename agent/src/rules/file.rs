@@ -407,3 +407,6 @@ fn bounded(key: &'static str, text: &str, limit: usize) -> Result<(), (&'static 
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

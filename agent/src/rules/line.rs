@@ -87,7 +87,7 @@ fn rfc5424(body: &str) -> Option<LogLine<'_>> {
     let pid = fields.next()?.parse().ok();
     let _message_id = fields.next()?;
     let message = after_structured_data(fields.next()?)?;
-    let message = message.trim_start_matches('\u{feff}').trim();
+    let message = message.trim_start().trim_start_matches('\u{feff}').trim();
     Some(LogLine { at, program: Some(program).filter(|name| *name != "-"), pid, message })
 }
 
@@ -158,3 +158,6 @@ pub(super) fn program_and_pid(tag: &str) -> (&str, Option<u32>) {
         None => (tag, None),
     }
 }
+
+#[cfg(test)]
+mod tests;

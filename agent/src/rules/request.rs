@@ -40,10 +40,10 @@ impl Counted {
             return false;
         }
         self.order.push_back((process, number));
-        if self.order.len() > MAX_REQUESTS {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
+        if self.order.len() > MAX_REQUESTS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
         }
         true
     }

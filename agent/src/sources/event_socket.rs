@@ -44,8 +44,8 @@ pub(super) fn run(
             promise_replies(&mut taker, &socket, &mut replies);
             taker.hand_over(None)?;
             since = None;
+            outlet.check()?;
         }
-        outlet.check()?;
         match socket.recv_from(&mut buffer) {
             Ok((length, from)) => {
                 since.get_or_insert_with(Instant::now);
@@ -55,6 +55,10 @@ pub(super) fn run(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Only an empty socket is left behind: what lies in it would be gone with it.
+                if since.is_none() {
+                    outlet.check()?;
+                }
                 let longest = waited.map_or(STOP_CHECK, |waited| LINGER.saturating_sub(waited));
                 wait_readable(&*socket, longest).map_err(fault("cannot wait for"))?;
             }

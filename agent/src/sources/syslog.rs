@@ -90,8 +90,8 @@ pub(super) fn run(
         if taken >= BATCH_EVENTS || waited.is_some_and(|waited| waited >= LINGER) {
             outlet.send(&mut batch)?;
             (since, taken) = (None, 0);
+            outlet.check()?;
         }
-        outlet.check()?;
         match socket.receive(&mut buffer) {
             Ok(length) => {
                 since.get_or_insert_with(Instant::now);
@@ -102,6 +102,10 @@ pub(super) fn run(
                 take_line(interpreter, line, now(), &mut batch);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Only an empty socket is left behind: what lies in it would be gone with it.
+                if since.is_none() {
+                    outlet.check()?;
+                }
                 let longest = waited.map_or(STOP_CHECK, |waited| LINGER.saturating_sub(waited));
                 wait_readable(&socket, longest).map_err(fault("cannot wait for"))?;
             }

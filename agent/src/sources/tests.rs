@@ -280,6 +280,24 @@ fn a_full_queue_makes_the_sender_wait_and_loses_nothing() {
 }
 
 #[test]
+fn what_has_been_sent_before_a_stop_is_handed_over() {
+    let mut bench = Bench::with_event_socket();
+    let sender = bench.sender();
+    for _ in 0..5 {
+        let batch: Vec<_> = std::iter::repeat_n(br#"{"edr_point":"DNS","state":"SUCCESS"}"#, 5).collect();
+        batch.iter().for_each(|event| assert!(sender.send(*event).is_ok()));
+        let (engine, threads, stop) = bench.running.take().expect("running");
+        stop.store(true, Ordering::Relaxed);
+        threads.join();
+        let taken: usize =
+            engine.iter().map(|input| if let Input::Batch(batch) = input { batch.len() } else { 0 }).sum();
+        assert_eq!(taken, batch.len());
+        bench.start();
+        connect(&sender, &bench.config.sources.event_socket);
+    }
+}
+
+#[test]
 fn what_cannot_work_is_refused_at_the_start_with_the_setting() {
     let refuse = |change: &dyn Fn(&mut Config)| {
         let mut config = Config::default();

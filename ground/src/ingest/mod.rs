@@ -1,1 +1,34 @@
-//! (to be written)
+//! Ingest: the aircraft's frames from MQTT into the tables.
+//!
+//! A message goes this way, and each step happens only after the one before:
+//!
+//! 1. the broker delivers it, at QoS 1, into a session that outlives this process;
+//! 2. `frames` takes it apart, and scores each window with the model the agent used;
+//! 3. `ledger` tells new frames from duplicates, and gaps from what may still come;
+//! 4. `archive` puts the rows of new windows on disk;
+//! 5. the tables store all of the group in one transaction, ledgers included;
+//! 6. the broker gets its PUBACK, and the aircraft its [`cabinwatch_shared::wire::Committed`].
+//!
+//! So a crash anywhere repeats work and loses nothing: before 5 the broker delivers again, after 5 the ledger knows
+//! the frames. `docs/ingest.md` tells operators the same.
+
+mod archive;
+mod backoff;
+mod frames;
+mod group;
+mod intake;
+pub mod ledger;
+mod models;
+mod ranges;
+mod service;
+mod summary;
+mod worker;
+
+#[cfg(test)]
+mod fixture;
+
+pub use archive::ArchiveError;
+pub use intake::IntakeError;
+pub use ledger::{Ledger, Taken};
+pub use service::{IngestError, run};
+pub use summary::Summary;

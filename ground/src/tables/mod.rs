@@ -1,5 +1,208 @@
 //! The anomaly tables, and what the ground keeps beside them.
+//!
+//! [`Tables`] is what the ground asks of a database; [`open`] finds the implementation by URL. Every write is
+//! idempotent: a window of an aircraft is replaced as a whole, and everything else is keyed by the frame it came
+//! in. `docs/tables.md` describes tables and columns for those who query them.
 
+mod cell;
+mod error;
+mod listing;
+mod records;
 mod row;
+mod sqlite;
+mod table_row;
+mod text;
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+pub(crate) mod examples;
+
+pub use cell::Cell;
+pub use error::TablesError;
+pub use listing::{Grid, Listing, UnknownListing};
+pub use records::{
+    AircraftRecord, Batch, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, SeqRange, SetAside,
+    SetAsideReason, StreamStartRecord, StreamState,
+};
 pub use row::{ScoredRow, ScoredWindow, Table, UnknownTable, fleet_tail};
+pub use table_row::TableRow;
+
+use std::path::PathBuf;
+
+use cabinwatch_shared::fault_key::FaultKey;
+use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::rate::Rate;
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::time::UnixSeconds;
+use sqlite::{Access, SqliteTables};
+use url::Url;
+
+use crate::config::TablesConfig;
+
+/// Opens tables to write, and makes them if they are not there: `sqlite:///path/to/tables.db`.
+///
+/// # Errors
+/// For a URL of another kind, and when the database can't be opened, is damaged, or is of another release.
+pub fn open(url: &str, names: &TablesConfig) -> Result<Box<dyn Tables>, TablesError> {
+    Ok(Box::new(SqliteTables::open(&sqlite_path(url)?, names, Access::Write)?))
+}
+
+/// Opens tables that are there, only to read.
+///
+/// # Errors
+/// As [`open`], and when there are none.
+pub fn open_to_read(url: &str, names: &TablesConfig) -> Result<Box<dyn Tables>, TablesError> {
+    Ok(Box::new(SqliteTables::open(&sqlite_path(url)?, names, Access::Read)?))
+}
+
+/// The file a URL names. Errors never repeat the URL: it may hold a password.
+fn sqlite_path(url: &str) -> Result<PathBuf, TablesError> {
+    if url.is_empty() {
+        return Err(TablesError::Url("none given (flag --tables, setting tables.url)".to_owned()));
+    }
+    let parsed = Url::parse(url).map_err(|error| TablesError::Url(error.to_string()))?;
+    if parsed.scheme() != "sqlite" {
+        let kind = format!("there are no tables of the kind `{}`", parsed.scheme());
+        return Err(TablesError::Url(kind));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(TablesError::Url("a file's URL has no `?` or `#` (write %3F or %23)".to_owned()));
+    }
+    match parsed.to_file_path() {
+        Ok(path) if parsed.path().len() > 1 => Ok(path),
+        _ => Err(TablesError::Url("it names no file on this machine".to_owned())),
+    }
+}
+
+/// Which rows to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Only this aircraft's.
+    pub tail: Option<Tail>,
+    /// Only those that start (or happened) at this second or later.
+    pub since: Option<UnixSeconds>,
+    /// Only those that start (or happened) before this second.
+    pub until: Option<UnixSeconds>,
+    /// At most this many: the newest. They still come in ascending order.
+    pub limit: Option<u32>,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreOutcome {
+    /// Windows put in place.
+    pub windows: u64,
+    /// Rows of those windows, anomalous or not.
+    pub rows: u64,
+    /// Rows of those windows with at least one alarm.
+    pub anomalies: u64,
+    /// Windows that took the place of an earlier version.
+    pub replaced: u64,
+}
+
+/// The database behind the ground.
+pub trait Tables: Send {
+    /// Puts windows in place, each as a whole: afterwards all tables hold exactly these rows of it.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    fn replace(&mut self, windows: &[ScoredWindow]) -> Result<StoreOutcome, TablesError>;
+
+    /// Stores everything a group of messages changes, as a whole or not at all.
+    ///
+    /// # Errors
+    /// When the database fails; nothing may be acknowledged then.
+    fn commit(&mut self, batch: &Batch) -> Result<StoreOutcome, TablesError>;
+
+    /// Rows of an anomaly table, by start, tail, point and description.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn rows(&self, table: Table, query: &Query) -> Result<Vec<TableRow>, TablesError>;
+
+    /// All scored rows, anomalous or not, in the same order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn scored_rows(&self, query: &Query) -> Result<Vec<TableRow>, TablesError>;
+
+    /// The failure rates of one key in the newest `windows` windows that start at `until` or before, in ascending
+    /// order. A window where the point only succeeded counts as 0 %; one without an attempt is left out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn recent_rates(
+        &self,
+        tail: &Tail,
+        key: FaultKey<'_>,
+        until: UnixSeconds,
+        windows: u32,
+    ) -> Result<Vec<(UnixSeconds, Rate)>, TablesError>;
+
+    /// Reported losses, by the time of the last lost event.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn losses(&self, query: &Query) -> Result<Vec<LossRecord>, TablesError>;
+
+    /// Frames that never came, by the time this was noticed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn gaps(&self, query: &Query) -> Result<Vec<GapRecord>, TablesError>;
+
+    /// Stream starts, by time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn stream_starts(&self, query: &Query) -> Result<Vec<StreamStartRecord>, TablesError>;
+
+    /// Model reports, by time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn model_reports(&self, query: &Query) -> Result<Vec<ModelReportRecord>, TablesError>;
+
+    /// What was set aside, by time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn set_aside(&self, query: &Query) -> Result<Vec<SetAside>, TablesError>;
+
+    /// The models that frames set aside wait for.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn awaited_models(&self) -> Result<Vec<ModelVersion>, TablesError>;
+
+    /// Some of the frames that wait for a model, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn awaiting_model(&self, version: ModelVersion, limit: u32) -> Result<Vec<SetAside>, TablesError>;
+
+    /// All aircraft, by tail.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn aircraft(&self) -> Result<Vec<AircraftRecord>, TablesError>;
+
+    /// Where all streams stand, by tail and stream.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn streams(&self) -> Result<Vec<StreamState>, TablesError>;
+
+    /// Makes a model known. The same bundle again changes nothing.
+    ///
+    /// # Errors
+    /// [`TablesError::ModelConflict`] for other bytes under a known version; else when the database fails.
+    fn put_model(&mut self, model: &KnownModel) -> Result<(), TablesError>;
+
+    /// A known model.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn model(&self, version: ModelVersion) -> Result<Option<KnownModel>, TablesError>;
+}

@@ -1,0 +1,38 @@
+# Two targets are all a newcomer needs: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench fuzz clean
+
+CARGO_TARGET_DIR ?= target
+DEMO_OUT ?= demo-out
+DEMO_FOR ?= 60s
+FUZZ_SECONDS ?= 60
+
+help:  ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup:  ## Installs what the tests need and is not there yet (apt, a Python environment under .cache)
+	@tests/scripts/setup.sh test
+
+build:  ## Builds both programs, optimised enough to judge them
+	@tests/scripts/setup.sh build
+	cargo build --locked --profile demo -p cabinwatch-agent -p cabinwatch-ground
+
+demo:  ## Shows the whole path on this machine: aircraft, broker, ground, tables, mail
+	@echo "Building both programs. The first time this compiles everything they stand on: about ten minutes on"
+	@echo "two cores. After that it takes seconds."
+	@$(MAKE) --no-print-directory build
+	"$(CARGO_TARGET_DIR)/demo/cabinwatch-ground" demo --for $(DEMO_FOR) --out $(DEMO_OUT)
+
+test:  ## Runs every check there is; ends with the counts
+	@tests/scripts/run.sh
+
+bench:  ## Measures speed and size, each as a ratio to something known
+	@tests/scripts/setup.sh test
+	@tests/scripts/bench.sh
+
+fuzz:  ## Feeds every decoder random bytes, FUZZ_SECONDS each (needs a nightly toolchain and cargo-fuzz)
+	@fuzz/run.sh $(FUZZ_SECONDS)
+
+clean:  ## Removes what was built and what the demo left; .cache stays
+	cargo clean
+	rm -rf $(DEMO_OUT) fuzz/target

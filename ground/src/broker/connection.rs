@@ -1,0 +1,146 @@
+//! One connection to a broker, from CONNECT to its end. A connection that breaks is not mended: the caller makes a
+//! new one, so that nothing of a broken one (a half-sent packet, an acknowledgement out of place) lives on.
+
+use std::time::Duration;
+
+use rumqttc::{
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, MqttOptions, PubAckReason,
+    Publish, PublishOptions, QoS, SubscribeFilter, SubscribeReasonCode,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Requests that may wait for the network.
+const REQUESTS: usize = 1024;
+/// How long a graceful end may take.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// A message that came in. Keep it until it may be acknowledged.
+pub type Delivery = Publish;
+
+/// What happens on a connection.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// The broker has accepted the connection.
+    Connected {
+        /// Whether it had kept the session.
+        session_present: bool,
+    },
+    /// The broker has accepted a subscription.
+    Subscribed,
+    /// A message.
+    Message(Delivery),
+    /// The connection is over, for this reason.
+    Ended(String),
+}
+
+/// A connection that is driven in the background.
+#[derive(Debug)]
+pub struct Connection {
+    client: AsyncClient,
+    events: mpsc::UnboundedReceiver<LinkEvent>,
+    driver: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Begins to connect; what comes of it, [`Self::next`] tells.
+    #[must_use]
+    pub fn open(options: MqttOptions) -> Self {
+        let (client, event_loop) = AsyncClient::builder(options).capacity(REQUESTS).build();
+        // Not bounded here, or a caller that waits for the network would make the network wait for it. What is on
+        // its way is bounded by the receive maximum.
+        let (sender, events) = mpsc::unbounded_channel();
+        let driver = tokio::spawn(drive(event_loop, sender));
+        Self { client, events, driver }
+    }
+
+    /// The next event. Safe to drop and call again.
+    pub async fn next(&mut self) -> LinkEvent {
+        match self.events.recv().await {
+            Some(event) => event,
+            None => LinkEvent::Ended("the connection is closed".to_owned()),
+        }
+    }
+
+    /// Subscribes at QoS 1.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub async fn subscribe(&self, filters: &[&str]) -> Result<(), ClientError> {
+        let filters =
+            filters.iter().map(|filter| SubscribeFilter::new((*filter).to_owned(), QoS::AtLeastOnce));
+        self.client.subscribe_many(filters).await
+    }
+
+    /// Tells the broker that a message is taken care of.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub async fn acknowledge(&self, delivery: &Delivery) -> Result<(), ClientError> {
+        self.client.ack(delivery).await
+    }
+
+    /// Publishes a retained message at QoS 1, and does not wait for it to arrive.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub async fn publish_retained(&self, topic: String, payload: Vec<u8>) -> Result<(), ClientError> {
+        self.client.publish(topic, payload, PublishOptions::at_least_once().retained()).await
+    }
+
+    /// Sends what waits, says goodbye, and waits a moment for that to be done.
+    pub async fn close(self) {
+        let Self { client, events, mut driver } = self;
+        drop(events);
+        if client.disconnect_with_timeout(FAREWELL).await.is_ok() {
+            let _ = tokio::time::timeout(FAREWELL, &mut driver).await;
+        }
+        driver.abort();
+    }
+}
+
+async fn drive(mut event_loop: EventLoop, events: mpsc::UnboundedSender<LinkEvent>) {
+    loop {
+        let event = match event_loop.poll().await {
+            Ok(Event::Incoming(incoming)) => interpret(incoming),
+            Ok(_) => None,
+            Err(error) => Some(LinkEvent::Ended(reason(&error))),
+        };
+        let Some(event) = event else { continue };
+        let over = matches!(event, LinkEvent::Ended(_));
+        // On the way out nobody listens any more, but what waits is still to be sent.
+        let _ = events.send(event);
+        if over {
+            break;
+        }
+    }
+}
+
+fn interpret(incoming: Incoming) -> Option<LinkEvent> {
+    match incoming {
+        Incoming::ConnAck(connack) => Some(LinkEvent::Connected { session_present: connack.session_present }),
+        Incoming::Publish(publish) => Some(LinkEvent::Message(publish)),
+        Incoming::SubAck(suback) => {
+            let refused =
+                suback.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+            Some(match refused {
+                None => LinkEvent::Subscribed,
+                Some(code) => LinkEvent::Ended(format!("the broker refuses the subscription: {code:?}")),
+            })
+        }
+        Incoming::PubAck(puback) => {
+            if !matches!(puback.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers) {
+                tracing::error!(reason = ?puback.reason, "the broker refuses a message of ours");
+            }
+            None
+        }
+        Incoming::Disconnect(disconnect) => {
+            Some(LinkEvent::Ended(format!("the broker ends the connection: {:?}", disconnect.reason_code)))
+        }
+        _ => None,
+    }
+}
+
+fn reason(error: &ConnectionError) -> String {
+    error.to_string()
+}

@@ -1,0 +1,57 @@
+//! Publishing one retained message and knowing that the broker has it.
+
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, MqttOptions, PublishNoticeError, PublishOptions};
+
+/// How long connecting, sending and the broker's answer may take together, unless the message is large.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why the broker does not have the message.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// No connection, or a broken one.
+    #[error("cannot publish to the broker: {0}")]
+    Connection(String),
+    /// The broker took the message and refused it.
+    #[error("the broker refused the message: {0}")]
+    Refused(#[from] PublishNoticeError),
+    /// No answer.
+    #[error("the broker did not answer within {} s", PATIENCE.as_secs())]
+    Timeout,
+}
+
+/// Publishes a retained message at QoS 1 and waits for the broker's PUBACK.
+///
+/// # Errors
+/// When the broker can't be reached, does not answer, or refuses.
+pub async fn publish_retained(
+    options: MqttOptions,
+    topic: String,
+    payload: Vec<u8>,
+) -> Result<(), PublishError> {
+    let (client, mut event_loop) = AsyncClient::builder(options).capacity(1).build();
+    let notice = client
+        .publish_tracked(topic, payload, PublishOptions::at_least_once().retained())
+        .await
+        .map_err(|error| PublishError::Connection(error.to_string()))?;
+    let driver = async {
+        loop {
+            if let Err(error) = event_loop.poll().await {
+                return error;
+            }
+        }
+    };
+    tokio::pin!(driver);
+    let answered = tokio::select! {
+        answer = notice.wait_completion_async() => Ok(answer?),
+        error = &mut driver => Err(PublishError::Connection(error.to_string())),
+        () = tokio::time::sleep(PATIENCE) => Err(PublishError::Timeout),
+    };
+    answered?;
+    // The broker has it; how the farewell goes changes nothing.
+    if client.disconnect_now().await.is_ok() {
+        let _ = tokio::time::timeout(Duration::from_secs(1), driver).await;
+    }
+    Ok(())
+}

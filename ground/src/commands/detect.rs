@@ -1,0 +1,162 @@
+//! `cabinwatch-ground detect`: from EDR files to the six tables and the mail.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use cabinwatch_shared::model::Model;
+use cabinwatch_shared::time::UnixSeconds;
+
+use super::read_history::{parse_now, print_read, read_history, system_now};
+use crate::config::Config;
+use crate::detect::{self, DetectSummary, WindowLengthDiffers};
+use crate::history::{self, HistoryError, ReadOptions};
+use crate::report::{self, ReportError, Run};
+use crate::tables::{self, TablesError};
+use crate::train::folder::{FolderError, ModelFolder};
+
+/// Flags of `detect`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct DetectArgs {
+    /// Folder of the EDR files, e.g. file:///data/edr
+    #[arg(long, value_name = "URL")]
+    pub history: Option<String>,
+    /// Folder that `retrain` left its model in
+    #[arg(long, value_name = "DIR")]
+    pub model_dir: Option<PathBuf>,
+    /// Where the anomaly tables are, e.g. sqlite:///data/tables.db
+    #[arg(long, value_name = "URL")]
+    pub tables: Option<String>,
+    /// Where the mail goes, e.g. file:///data/mail
+    #[arg(long, value_name = "URL")]
+    pub mail: Option<String>,
+    /// Run as at this instant instead of the system's clock
+    #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
+    pub now: Option<UnixSeconds>,
+}
+
+/// Why detection failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// History.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The model folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The model is for other windows.
+    #[error(transparent)]
+    Window(#[from] WindowLengthDiffers),
+    /// The tables.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// The mail. The tables hold the run's rows by then.
+    #[error("the tables are written, but the report is not sent: {0}")]
+    Report(#[from] ReportError),
+    /// Output.
+    #[error("cannot write the summary: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl DetectArgs {
+    /// The settings the flags set: flag, key, value.
+    #[must_use]
+    pub fn flags(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
+        vec![
+            ("--history", "history.url", self.history.clone()),
+            ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),
+            ("--tables", "tables.url", self.tables.clone()),
+            ("--mail", "mail.url", self.mail.clone()),
+        ]
+    }
+}
+
+impl DetectError {
+    /// Whether it is the call that is wrong, not the data.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::History(error) => error.is_usage(),
+            Self::Folder(error) => matches!(error, FolderError::NoFolder),
+            Self::Tables(error) => matches!(error, TablesError::Url(_)),
+            Self::Window(_) | Self::Report(_) | Self::Output(_) => false,
+        }
+    }
+}
+
+/// Scores the recent files with the model of the folder, writes the tables, and mails the report. Without a
+/// `mail.url` no mail is made.
+///
+/// # Errors
+/// When a step fails. The tables are written as a whole or not at all.
+pub fn run(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<DetectSummary, DetectError> {
+    let now = args.now.unwrap_or_else(system_now);
+    let folder = ModelFolder::of(&config.model)?;
+    let bundle = folder.read_bundle()?;
+    let model = folder.open_model(&bundle, &[folder.trusted()?])?;
+    let z_threshold = config.detect.z_threshold;
+    warn_about(&model, now, z_threshold);
+    let window = ReadOptions::from_config(&config.history)?.window;
+    let newest = config.history.newest_files as usize;
+    let (aggregates, selection) =
+        read_history(&config.history, |files| history::recent(files, now, window, newest))?;
+    print_read(&aggregates.summary, out)?;
+    if selection.fell_back {
+        writeln!(
+            out,
+            "No file was cut within the last window; these are the newest {}.",
+            selection.files.len()
+        )?;
+    }
+    let windows = detect::score(&aggregates, &model, z_threshold)?;
+    let summary = DetectSummary::of(&windows, model.header().version, &aggregates.summary);
+    let mut tables = tables::open(&config.tables.url, &config.tables)?;
+    tables.replace(&windows)?;
+    print(&summary, out)?;
+    if config.mail.url.is_empty() {
+        writeln!(out, "No mail is made: there is no mail.url.")?;
+        return Ok(summary);
+    }
+    let run = Run {
+        from: summary.from.unwrap_or(UnixSeconds(now.0.saturating_sub(i64::from(window.as_seconds())))),
+        until: summary.until.unwrap_or(now),
+        model: summary.model_version,
+        windows: summary.windows_with_failures,
+        rows: summary.rows,
+        generated_at: now,
+    };
+    let sent = report::send(&config.mail, &run, &*tables)?;
+    writeln!(out, "Mail \"{}\" is in {}", sent.subject, sent.path.display())?;
+    Ok(summary)
+}
+
+fn warn_about(model: &Model<'_>, now: UnixSeconds, z_threshold: f64) {
+    let header = model.header();
+    if now >= header.expires {
+        tracing::warn!(expired = %header.expires, "the model has expired; `retrain` makes a new one");
+    }
+    if header.z_threshold != z_threshold {
+        tracing::warn!(
+            configured = z_threshold,
+            model = header.z_threshold,
+            "detect.z_threshold is not the model's, with which aircraft score; the configured one is used here"
+        );
+    }
+}
+
+fn print(summary: &DetectSummary, out: &mut dyn Write) -> std::io::Result<()> {
+    match (summary.from, summary.until) {
+        (Some(from), Some(until)) => writeln!(
+            out,
+            "Scored {} rows in {} windows from {from} to {until} with model {}.",
+            summary.rows, summary.windows, summary.model_version.0
+        )?,
+        _ => writeln!(out, "There was no attempt to score.")?,
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["table", "rows of this run"]);
+    for (name, rows) in &summary.tables {
+        table.add_row([(*name).to_owned(), rows.to_string()]);
+    }
+    writeln!(out, "{table}")
+}

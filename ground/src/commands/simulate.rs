@@ -1,0 +1,103 @@
+//! `cabinwatch-ground simulate`: EDR files of a fleet that isn't there.
+
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use cabinwatch_shared::time::UnixSeconds;
+
+use super::progress;
+use super::read_history::{parse_now, system_now};
+use crate::config::Config;
+use crate::simulate::{FilePlan, Fleet, FleetPlan, SimulateError, Written, write_files};
+
+const DAY_SECONDS: i64 = 86_400;
+/// So that the last second still fits the plan.
+const MAX_DAYS: u32 = 3650;
+
+/// Flags of `simulate`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SimulateArgs {
+    /// Folder for the EDR files and labels.csv
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Days to simulate
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
+    pub days: u32,
+    /// Aircraft in the fleet, at most 676
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=676))]
+    pub aircraft: u16,
+    /// Files a day
+    #[arg(long, value_name = "N", default_value = "288")]
+    pub files_per_day: NonZeroU32,
+    /// About how many rows in all; without it, as many as the cabins' passengers make
+    #[arg(long, value_name = "N")]
+    pub rows: Option<u64>,
+    /// Faults to put in
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub faults: u16,
+    /// Seed: the same seed and start give the same files
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// First part of the file names; default: the configured history.prefix
+    #[arg(long, value_name = "TEXT")]
+    pub prefix: Option<String>,
+    /// First instant; default: so that the last day ends with yesterday
+    #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
+    pub start: Option<UnixSeconds>,
+}
+
+/// Why simulating failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateCommandError {
+    /// Writing.
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
+    /// Output.
+    #[error("cannot write the summary: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl SimulateArgs {
+    /// What to simulate.
+    #[must_use]
+    pub fn plan(&self) -> FleetPlan {
+        let days = self.days.min(MAX_DAYS);
+        let midnight = system_now().0.div_euclid(DAY_SECONDS) * DAY_SECONDS;
+        let start = self.start.unwrap_or(UnixSeconds(midnight - i64::from(days) * DAY_SECONDS));
+        FleetPlan {
+            seed: self.seed,
+            aircraft: self.aircraft,
+            start,
+            seconds: days * DAY_SECONDS as u32,
+            events: self.rows,
+            faults: self.faults,
+        }
+    }
+}
+
+/// Simulates and writes.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn run(
+    config: &Config,
+    args: &SimulateArgs,
+    out: &mut dyn Write,
+) -> Result<Written, SimulateCommandError> {
+    let fleet = Fleet::new(args.plan());
+    let prefix = args.prefix.clone().unwrap_or_else(|| config.history.prefix.clone());
+    let plan = FilePlan { folder: args.out.clone(), prefix, files_per_day: args.files_per_day };
+    let bar = progress::bar("Writing EDR files", u64::from(args.days) * u64::from(args.files_per_day.get()));
+    let written = write_files(&fleet, &plan, || bar.inc(1));
+    bar.finish_and_clear();
+    let written = written?;
+    let folder = args.out.display();
+    writeln!(
+        out,
+        "Wrote {} rows of {} aircraft in {} files to {folder}",
+        written.rows, args.aircraft, written.files
+    )?;
+    writeln!(out, "{} faults are listed in {}", fleet.faults().len(), args.out.join("labels.csv").display())?;
+    Ok(written)
+}

@@ -1,0 +1,85 @@
+//! Counts of one thread.
+
+use cabinwatch_shared::event::State;
+use cabinwatch_shared::window::{Window, WindowLength};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::columns::Columns;
+use super::dates::DateReader;
+use super::intern::Interner;
+use super::records::Record;
+use super::summary::{ReadSummary, RejectReason};
+
+/// Counts per window start (in seconds) and number.
+pub(super) type CountsOf = HashMap<(i64, u32), u64, FixedState>;
+
+/// Failures per window and fault key, successes per window and point.
+#[derive(Debug)]
+pub(super) struct Counter {
+    length: WindowLength,
+    dates: DateReader,
+    /// The window of the row before, where the next row most likely falls too.
+    window: Option<Window>,
+    pub(super) points: Interner,
+    /// Descriptions, each under its point.
+    pub(super) keys: Interner,
+    pub(super) failures: CountsOf,
+    pub(super) successes: CountsOf,
+    pub(super) summary: ReadSummary,
+}
+
+impl Counter {
+    pub(super) fn new(length: WindowLength) -> Self {
+        Self {
+            length,
+            dates: DateReader::default(),
+            window: None,
+            points: Interner::default(),
+            keys: Interner::default(),
+            failures: CountsOf::default(),
+            successes: CountsOf::default(),
+            summary: ReadSummary::default(),
+        }
+    }
+
+    /// Counts one row, or says why it cannot be.
+    pub(super) fn take(&mut self, columns: &Columns, row: &Record<'_>) -> Result<(), RejectReason> {
+        if row.len() != columns.count {
+            return Err(RejectReason::FieldCount);
+        }
+        let start = self.window_of(row.field(columns.edr_date)).ok_or(RejectReason::Date)?;
+        let state = row.field(columns.state);
+        let text = std::str::from_utf8(state).map_err(|_| RejectReason::NotUtf8)?;
+        let Ok(state) = State::parse(text) else {
+            self.summary.count_state(text, 1);
+            return Ok(());
+        };
+        let point = self.points.number(0, row.field(columns.edr_point)).map_err(|_| RejectReason::NotUtf8)?;
+        match state {
+            State::Success => {
+                *self.successes.entry((start, point)).or_default() += 1;
+                self.summary.success += 1;
+            }
+            State::Fail => {
+                let description = row.field(columns.description);
+                let key = self.keys.number(point, description).map_err(|_| RejectReason::NotUtf8)?;
+                *self.failures.entry((start, key)).or_default() += 1;
+                self.summary.fail += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Start of the window a date falls into.
+    fn window_of(&mut self, date: &[u8]) -> Option<i64> {
+        let at = self.dates.read(date)?;
+        let second = at.seconds();
+        let window = match self.window {
+            Some(window) if window.start() <= second && second < window.end() => window,
+            _ => Window::containing(at, self.length),
+        };
+        self.window = Some(window);
+        Some(window.start().0)
+    }
+}

@@ -1,0 +1,256 @@
+//! A group of messages on its way into one transaction.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cabinwatch_shared::model::{Model, ModelVersion};
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::{
+    AgentStatus, Committed, Frame, FrameHead, FrameSeq, Frames, LinkState, MAX_FRAME_BYTES, MessageHead,
+    StreamId, WindowFrame,
+};
+
+use super::frames::{self, Refusal};
+use super::ledger::{Ledger, Taken};
+use super::summary::Summary;
+use crate::tables::{
+    AircraftRecord, Batch, FrameId, LossRecord, ModelReportRecord, SetAside, StreamStartRecord,
+};
+
+/// The highest number a stored frame may have: what a signed 64-bit column holds.
+const MAX_SEQ: FrameSeq = FrameSeq(i64::MAX as u64);
+
+/// One stream of one aircraft.
+pub(super) type StreamKey = (Tail, StreamId);
+
+/// Collects what messages change. The ledgers it starts from stay as they are until the batch is stored.
+pub(super) struct Group<'a> {
+    stored: &'a HashMap<StreamKey, Ledger>,
+    models: &'a HashMap<ModelVersion, Model<'a>>,
+    now: UnixSeconds,
+    ledgers: BTreeMap<StreamKey, Ledger>,
+    aircraft: BTreeMap<Tail, AircraftRecord>,
+    batch: Batch,
+    summary: Summary,
+}
+
+/// What a group comes to.
+pub(super) struct Collected {
+    pub batch: Batch,
+    pub ledgers: BTreeMap<StreamKey, Ledger>,
+    pub summary: Summary,
+}
+
+impl Collected {
+    /// What may be acknowledged once the batch is stored.
+    pub fn committed(&self) -> Vec<(Tail, Committed)> {
+        let committed = |((tail, stream), ledger): (&StreamKey, &Ledger)| {
+            (tail.clone(), Committed { stream: *stream, seq: ledger.committed() })
+        };
+        self.ledgers.iter().map(committed).collect()
+    }
+}
+
+impl<'a> Group<'a> {
+    pub fn new(
+        stored: &'a HashMap<StreamKey, Ledger>,
+        models: &'a HashMap<ModelVersion, Model<'a>>,
+        now: UnixSeconds,
+    ) -> Self {
+        let (ledgers, aircraft) = (BTreeMap::new(), BTreeMap::new());
+        Self { stored, models, now, ledgers, aircraft, batch: Batch::default(), summary: Summary::default() }
+    }
+
+    pub fn finish(mut self) -> Collected {
+        let state =
+            |((tail, stream), ledger): (&StreamKey, &Ledger)| ledger.state(tail.clone(), *stream, self.now);
+        self.batch.streams = self.ledgers.iter().map(state).collect();
+        self.batch.aircraft = self.aircraft.into_values().collect();
+        Collected { batch: self.batch, ledgers: self.ledgers, summary: self.summary }
+    }
+
+    /// A message of frames: its payload, and its content if it has one.
+    pub fn frames(&mut self, tail: &Tail, payload: &[u8], content: &Result<impl AsRef<[u8]>, Refusal>) {
+        self.summary.messages += 1;
+        self.aircraft(tail).last_contact = Some(self.now);
+        let content = match content {
+            Ok(content) => content.as_ref(),
+            Err(refusal) => return self.set_aside(tail, None, refusal.clone(), payload),
+        };
+        match open(content) {
+            Ok((head, frames)) => self.stream(tail, head, frames, content),
+            Err(refusal) => self.set_aside(tail, None, refusal, payload),
+        }
+    }
+
+    /// What an aircraft, or the broker in its stead, says of its link. What the broker has kept from earlier is no
+    /// contact now.
+    pub fn status(&mut self, tail: &Tail, payload: &[u8], retained: bool) {
+        self.summary.messages += 1;
+        let status = match LinkState::parse(payload) {
+            Ok(LinkState::Online(status)) => status,
+            Ok(LinkState::Offline) => {
+                self.aircraft(tail).online = Some(false);
+                return;
+            }
+            Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
+        };
+        let AgentStatus { release, model, stream, .. } = status;
+        let contact = (!retained).then_some(self.now);
+        let aircraft = self.aircraft(tail);
+        aircraft.online = Some(true);
+        aircraft.last_contact = contact.or(aircraft.last_contact);
+        (aircraft.release, aircraft.model, aircraft.stream) = (Some(release), Some(model), Some(stream));
+        // An aircraft that has just connected is told at once how far the ground is.
+        let key = (tail.clone(), stream);
+        if self.stored.contains_key(&key) {
+            self.ledger(key);
+        }
+    }
+
+    fn aircraft(&mut self, tail: &Tail) -> &mut AircraftRecord {
+        self.aircraft.entry(tail.clone()).or_insert_with(|| AircraftRecord {
+            tail: tail.clone(),
+            last_contact: None,
+            online: None,
+            release: None,
+            model: None,
+            stream: None,
+        })
+    }
+
+    fn ledger(&mut self, key: StreamKey) -> &mut Ledger {
+        let stored = self.stored;
+        self.ledgers.entry(key).or_insert_with_key(|key| stored.get(key).cloned().unwrap_or_default())
+    }
+
+    fn stream(&mut self, tail: &Tail, head: MessageHead, frames: Frames<'_>, content: &[u8]) {
+        self.aircraft(tail).stream = Some(head.stream);
+        let mut next = head.first;
+        for frame in frames {
+            let taken = self.ledger((tail.clone(), head.stream)).take(next);
+            let id = (head.stream, next);
+            next = next.next();
+            match (taken, frame) {
+                (Taken::Duplicate, _) => self.summary.duplicates += 1,
+                (Taken::NoRoom, _) => self.summary.deferred += 1,
+                (Taken::New, Ok(frame)) => self.frame(tail, head.stream, &frame),
+                // Where the next frame would start is lost with this one's length; the aircraft sends those again.
+                (Taken::New, Err(error)) => {
+                    self.set_aside(tail, Some(id), Refusal::undecodable(&error), content);
+                }
+            }
+        }
+        let lost = self.ledger((tail.clone(), head.stream)).skip_below(head.oldest);
+        if lost > 0 {
+            tracing::warn!(%tail, stream = %head.stream, lost, "frames are missing that the aircraft no longer has");
+        }
+        self.summary.gaps += lost;
+    }
+
+    fn frame(&mut self, tail: &Tail, stream: StreamId, head: &FrameHead<'_>) {
+        self.summary.frames += 1;
+        let decoded = head.decode().map_err(|error| Refusal::undecodable(&error));
+        let stored = decoded.and_then(|frame| {
+            frames::check_values(&frame)?;
+            self.record(FrameId { tail: tail.clone(), stream, seq: head.seq }, &frame)
+        });
+        if let Err(refusal) = stored {
+            self.set_aside(tail, Some((stream, head.seq)), refusal, head.bytes);
+        }
+    }
+
+    fn record(&mut self, frame: FrameId, content: &Frame<'_>) -> Result<(), Refusal> {
+        match content {
+            Frame::Window(window) => self.window(&frame.tail, window)?,
+            Frame::Loss(loss) => {
+                tracing::warn!(tail = %frame.tail, reason = loss.reason.as_str(), count = loss.count, "the aircraft reports a loss");
+                self.summary.losses += 1;
+                self.summary.lost = self.summary.lost.saturating_add(loss.count);
+                self.batch.losses.push(LossRecord { frame, loss: *loss });
+            }
+            Frame::StreamStart(start) => {
+                self.batch.stream_starts.push(StreamStartRecord { frame, start: *start });
+            }
+            Frame::Model(report) => {
+                self.batch.model_reports.push(ModelReportRecord { frame, report: *report });
+            }
+        }
+        Ok(())
+    }
+
+    fn window(&mut self, tail: &Tail, frame: &WindowFrame<'_>) -> Result<(), Refusal> {
+        let scored = frames::score_window(tail, frame, self.models.get(&frame.model))?;
+        if scored.differing > 0 {
+            tracing::warn!(%tail, start = %frame.start, model = frame.model.0, rows = scored.differing, "the agent's alarms differ from ours");
+        }
+        self.aircraft(tail).model = Some(frame.model);
+        self.summary.differing += scored.differing;
+        self.batch.windows.push(scored.window);
+        Ok(())
+    }
+
+    /// Tries a frame again that was set aside for want of its model.
+    pub fn recover(&mut self, item: &SetAside) {
+        let Some((stream, seq)) = item.frame else { return };
+        let decoded =
+            FrameHead { seq, bytes: &item.bytes }.decode().map_err(|error| Refusal::undecodable(&error));
+        let stored = decoded.and_then(|frame| match frame {
+            Frame::Window(window) => self.window(&item.tail, &window),
+            _ => Err(Refusal::nonsense("the frame is no window")),
+        });
+        self.batch.recovered.push(FrameId { tail: item.tail.clone(), stream, seq });
+        match stored {
+            Ok(()) => self.summary.recovered += 1,
+            Err(refusal) => self.set_aside(&item.tail, item.frame, refusal, &item.bytes),
+        }
+    }
+
+    fn set_aside(
+        &mut self,
+        tail: &Tail,
+        frame: Option<(StreamId, FrameSeq)>,
+        refusal: Refusal,
+        bytes: &[u8],
+    ) {
+        let Refusal { reason, message } = refusal;
+        let seq = frame.map(|(_, seq)| seq.0);
+        tracing::warn!(%tail, seq, message, "set aside what could not be stored as rows");
+        self.summary.set_aside += 1;
+        let bytes = bytes[..bytes.len().min(MAX_FRAME_BYTES)].to_vec();
+        self.batch.set_aside.push(SetAside {
+            tail: tail.clone(),
+            frame,
+            reason,
+            message,
+            at: self.now,
+            bytes,
+        });
+    }
+}
+
+/// Takes a message's content apart; all its numbers are ones that can be stored.
+fn open(content: &[u8]) -> Result<(MessageHead, Frames<'_>), Refusal> {
+    let (head, frames) = Frames::parse(content).map_err(|error| Refusal::undecodable(&error))?;
+    // Each frame takes a byte at least, so the content bounds how far the numbers go.
+    let last = FrameSeq(head.first.0.saturating_add(content.len() as u64));
+    if head.first == FrameSeq(0) || last > MAX_SEQ || head.oldest > MAX_SEQ {
+        let (first, oldest) = (head.first.0, head.oldest.0);
+        return Err(Refusal::nonsense(format!("frames from {first} on with {oldest} the oldest")));
+    }
+    Ok((head, frames))
+}
+
+/// The models a message's windows were scored with.
+pub(super) fn model_versions(content: &[u8]) -> Vec<ModelVersion> {
+    let Ok((_, frames)) = open(content) else { return Vec::new() };
+    let mut versions: Vec<_> = frames
+        .flatten()
+        .filter_map(|frame| match frame.decode() {
+            Ok(Frame::Window(window)) => Some(window.model),
+            _ => None,
+        })
+        .collect();
+    versions.dedup();
+    versions
+}

@@ -1,0 +1,133 @@
+//! Which frames of a stream are here, and which will never come.
+
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::{FrameSeq, StreamId};
+
+use super::ranges::Ranges;
+use crate::tables::StreamState;
+
+/// Most separate runs of frames above the watermark. Live frames overtake a backlog in a handful of runs; an
+/// agent that makes more is broken, and its frames wait on the aircraft.
+const MAX_RECEIVED: usize = 4096;
+/// Most gaps that may still be filled; older ones are settled.
+const MAX_GAPS: usize = 1024;
+
+/// What a frame's number says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is new and must be stored.
+    New,
+    /// It is stored already.
+    Duplicate,
+    /// It is new, but the ledger can't remember it; it must not be stored, and the aircraft sends it again.
+    NoRoom,
+}
+
+/// One stream's frame numbers: the watermark, what is above it, and what below it never came.
+///
+/// Numbers start at 1. A number is exactly one of: stored, missing and still expected, or in a gap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    committed: u64,
+    received: Ranges,
+    gaps: Ranges,
+    settled: u64,
+}
+
+impl Ledger {
+    /// The ledger as it was stored.
+    #[must_use]
+    pub fn restore(state: &StreamState) -> Self {
+        Self {
+            committed: state.committed.0,
+            received: Ranges::from_sorted(&state.received),
+            gaps: Ranges::from_sorted(&state.gaps),
+            settled: state.settled.0,
+        }
+    }
+
+    /// The ledger as it is to be stored.
+    #[must_use]
+    pub fn state(&self, tail: Tail, stream: StreamId, updated: UnixSeconds) -> StreamState {
+        StreamState {
+            tail,
+            stream,
+            committed: self.committed(),
+            received: self.received.to_vec(),
+            gaps: self.gaps.to_vec(),
+            settled: FrameSeq(self.settled),
+            updated,
+        }
+    }
+
+    /// Every number up to here is stored, or will never come.
+    #[must_use]
+    pub const fn committed(&self) -> FrameSeq {
+        FrameSeq(self.committed)
+    }
+
+    /// Takes note of a frame.
+    pub fn take(&mut self, seq: FrameSeq) -> Taken {
+        let seq = seq.0;
+        if seq <= self.committed {
+            return if self.fill(seq) { Taken::New } else { Taken::Duplicate };
+        }
+        if self.received.contains(seq) {
+            return Taken::Duplicate;
+        }
+        let fits =
+            seq == self.committed + 1 || self.received.touches(seq) || self.received.len() < MAX_RECEIVED;
+        if !fits {
+            return Taken::NoRoom;
+        }
+        self.received.insert(seq, seq);
+        self.advance();
+        Taken::New
+    }
+
+    /// Takes note that the aircraft has nothing older than `oldest` any more: what is missing below it becomes a
+    /// gap, and the watermark passes it. Returns how many frames that lost.
+    pub fn skip_below(&mut self, oldest: FrameSeq) -> u64 {
+        let mut lost = 0;
+        while self.committed.saturating_add(1) < oldest.0 {
+            let first = self.committed + 1;
+            let last = match self.received.first() {
+                Some(run) => (run.first.0 - 1).min(oldest.0 - 1),
+                None => oldest.0 - 1,
+            };
+            self.gaps.insert(first, last);
+            lost += last - first + 1;
+            self.committed = last;
+            self.advance();
+        }
+        self.settle();
+        lost
+    }
+
+    /// A frame from a gap has come after all.
+    fn fill(&mut self, seq: u64) -> bool {
+        let filled = seq > self.settled && self.gaps.remove(seq);
+        self.settle();
+        filled
+    }
+
+    fn advance(&mut self) {
+        while let Some(run) = self.received.first().filter(|run| run.first.0 == self.committed + 1) {
+            self.committed = run.last.0;
+            self.received.remove_first();
+        }
+    }
+
+    fn settle(&mut self) {
+        while self.gaps.len() > MAX_GAPS
+            && let Some(oldest) = self.gaps.first()
+        {
+            self.settled = oldest.last.0;
+            self.gaps.remove_first();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The service: connections to the broker, one after the other, and the group in hand.
+
+use std::mem;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::wire::{Committed, Topic, topics};
+use rumqttc::{ClientError, QoS};
+use tokio::sync::watch;
+use tokio::task::JoinError;
+
+use super::archive::{Archive, ArchiveError};
+use super::backoff::Backoff;
+use super::intake::{Intake, IntakeError};
+use super::summary::Summary;
+use super::worker::{Done, Worker, message};
+use crate::broker::{self, BrokerError, Connection, Delivery, LinkEvent};
+use crate::config::Config;
+use crate::tables::Tables;
+
+/// Between attempts to connect.
+const CONNECT_BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(60));
+
+/// Why ingest can't run. What may pass by itself (a broker or a database that is away) is waited for instead.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The broker's configuration.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The archive's URL.
+    #[error("ingest.archive: {0}; expected file:///dir, or nothing for no archive")]
+    ArchiveUrl(String),
+    /// The archive's folder.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The tables, at start.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    /// A mistake in the program.
+    #[error("storing broke off: {0}")]
+    Broken(#[from] JoinError),
+}
+
+/// Runs until `stop` says so (or its sender is gone), then finishes the group in hand and disconnects. `progress`
+/// always holds the latest numbers.
+///
+/// # Errors
+/// When the configuration can't work, or the tables can't be read at start.
+pub async fn run(
+    config: &Config,
+    tables: Box<dyn Tables>,
+    mut stop: watch::Receiver<bool>,
+    progress: &watch::Sender<Summary>,
+) -> Result<Summary, IngestError> {
+    let archive = archive_dir(&config.ingest.archive)?.map(|dir| Archive::open(&dir)).transpose()?;
+    let group = usize::try_from(config.ingest.group_messages.max(1)).unwrap_or(usize::MAX);
+    // As many again as are being stored, so that the next group is there when this one is done.
+    let in_flight = u16::try_from(group.saturating_mul(2)).unwrap_or(u16::MAX);
+    let intake = Intake::open(tables, archive)?;
+    let mut service = Service {
+        group,
+        worker: Worker::new(intake),
+        waiting: Vec::new(),
+        summary: Summary::default(),
+        progress,
+    };
+    let mut backoff = CONNECT_BACKOFF;
+    while !stopping(&stop) {
+        let options = broker::consumer_options(&config.broker, &config.ingest.client_id, in_flight)?;
+        let mut connection = Connection::open(options);
+        match service.serve(&mut connection, &mut stop, &mut backoff).await? {
+            End::Stopped => {
+                connection.close().await;
+                break;
+            }
+            End::Lost(reason) => {
+                let wait = backoff.next();
+                tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+            }
+        }
+    }
+    service.report();
+    Ok(*progress.borrow())
+}
+
+fn stopping(stop: &watch::Receiver<bool>) -> bool {
+    *stop.borrow() || stop.has_changed().is_err()
+}
+
+fn archive_dir(url: &str) -> Result<Option<PathBuf>, IngestError> {
+    if url.is_empty() {
+        return Ok(None);
+    }
+    let parsed = url::Url::parse(url).map_err(|error| IngestError::ArchiveUrl(error.to_string()))?;
+    match parsed.to_file_path() {
+        Ok(path) if parsed.scheme() == "file" => Ok(Some(path)),
+        _ => Err(IngestError::ArchiveUrl("it names no folder on this machine".to_owned())),
+    }
+}
+
+/// How a connection ended.
+enum End {
+    Stopped,
+    Lost(String),
+}
+
+struct Service<'p> {
+    /// Most messages in a group.
+    group: usize,
+    worker: Worker,
+    /// Messages that wait for the group in hand.
+    waiting: Vec<Delivery>,
+    /// What is counted here; the intake counts the rest.
+    summary: Summary,
+    progress: &'p watch::Sender<Summary>,
+}
+
+impl Service<'_> {
+    /// Serves one connection until it is lost or it is time to stop.
+    async fn serve(
+        &mut self,
+        connection: &mut Connection,
+        stop: &mut watch::Receiver<bool>,
+        backoff: &mut Backoff,
+    ) -> Result<End, IngestError> {
+        // What came over an earlier connection can't be acknowledged on this one; the broker sends it again.
+        self.waiting.clear();
+        loop {
+            if stopping(stop) && !self.worker.is_busy() {
+                return Ok(End::Stopped);
+            }
+            if self.worker.is_free() && !self.waiting.is_empty() && !stopping(stop) {
+                let rest = self.waiting.split_off(self.group.min(self.waiting.len()));
+                self.worker.start(mem::replace(&mut self.waiting, rest));
+            }
+            let sent = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop), if !stopping(stop) => Ok(()),
+                done = self.worker.done() => self.stored(connection, done?).await,
+                event = connection.next() => match event {
+                    LinkEvent::Connected { session_present } => {
+                        tracing::info!(session_present, "connected to the broker");
+                        self.summary.connections += 1;
+                        connection.subscribe(&[topics::ALL_FRAMES, topics::ALL_STATUS]).await
+                    }
+                    LinkEvent::Subscribed => {
+                        backoff.reset();
+                        self.greet(connection).await
+                    }
+                    LinkEvent::Message(delivery) => self.receive(connection, delivery).await,
+                    LinkEvent::Ended(reason) => return self.lost(reason).await,
+                },
+            };
+            if let Err(error) = sent {
+                return self.lost(error.to_string()).await;
+            }
+        }
+    }
+
+    /// The connection is gone: the group in hand is still stored, and its messages come again as duplicates.
+    async fn lost(&mut self, reason: String) -> Result<End, IngestError> {
+        while self.worker.is_busy() {
+            self.worker.done().await?;
+            self.worker.abandon();
+        }
+        self.worker.abandon();
+        self.waiting.clear();
+        self.report();
+        Ok(End::Lost(reason))
+    }
+
+    async fn receive(&mut self, connection: &Connection, delivery: Delivery) -> Result<(), ClientError> {
+        // QoS 0 is outside the receive maximum, so nothing else bounds it.
+        let overflow = delivery.qos == QoS::AtMostOnce && self.waiting.len() > 2 * self.group;
+        if overflow || message(&delivery).is_none() {
+            self.summary.ignored += 1;
+            return connection.acknowledge(&delivery).await;
+        }
+        self.waiting.push(delivery);
+        Ok(())
+    }
+
+    /// Tells every aircraft how far the ground is: the word may have been lost with the process or broker before.
+    async fn greet(&mut self, connection: &Connection) -> Result<(), ClientError> {
+        match self.worker.idle().map(Intake::committed) {
+            Some(Ok(committed)) => acknowledge(connection, committed).await,
+            Some(Err(error)) => {
+                tracing::error!(%error, "cannot read how far the streams are");
+                Ok(())
+            }
+            // A new connection finds the worker idle.
+            None => Ok(()),
+        }
+    }
+
+    async fn stored(&mut self, connection: &Connection, done: Done) -> Result<(), ClientError> {
+        if let Done::Stored { deliveries, committed } = done {
+            self.report();
+            for delivery in &deliveries {
+                connection.acknowledge(delivery).await?;
+            }
+            acknowledge(connection, committed).await?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self) {
+        if let Some(intake) = self.worker.idle() {
+            let mut summary = intake.summary();
+            summary.add(&self.summary);
+            summary.retries += self.worker.retries;
+            self.progress.send_replace(summary);
+        }
+    }
+}
+
+async fn acknowledge(connection: &Connection, committed: Vec<(Tail, Committed)>) -> Result<(), ClientError> {
+    for (tail, committed) in committed {
+        let mut payload = Vec::new();
+        if let Err(error) = committed.write(&mut payload) {
+            tracing::error!(%tail, %error, "cannot write an acknowledgement");
+            continue;
+        }
+        connection.publish_retained(Topic::Ack(&tail).to_string(), payload).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

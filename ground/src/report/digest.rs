@@ -1,0 +1,143 @@
+//! What there is to report, read from the tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cabinwatch_shared::rate::Rate;
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::time::UnixSeconds;
+
+use super::wording::{Affected, AlarmCounts};
+use super::{ReportError, Run};
+use crate::tables::{Query, Table, TableRow, Tables, fleet_tail};
+
+/// Windows in a picture.
+pub(super) const PICTURE_WINDOWS: u32 = 48;
+/// Of these, at most so many behind the fault's last anomaly, to show whether it is over.
+const WINDOWS_AFTER: i64 = 8;
+/// Faults with a picture; more would make a mail nobody reads to its end.
+pub(super) const MAX_PICTURES: usize = 20;
+
+/// Everything a report says, before it is put into words.
+#[derive(Debug)]
+pub(super) struct Digest {
+    /// Rows each detector alarmed on.
+    pub alarms: AlarmCounts,
+    /// What the confirmed anomalies touch.
+    pub affected: Affected,
+    /// Confirmed anomalies, the fault with the highest z score first.
+    pub faults: Vec<Fault>,
+    /// What was lost in the period.
+    pub losses: Losses,
+}
+
+/// One fault key of one aircraft with its confirmed anomalies.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Confirmed rows in the order of time; at least one.
+    pub rows: Vec<TableRow>,
+    /// Recent rates, for the faults that get a picture.
+    pub recent: Vec<(UnixSeconds, Rate)>,
+}
+
+/// What aircraft and ground counted as lost.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// Counts by reason, as it stands in the `losses` table; `gap` for frames that never came.
+    pub by_reason: BTreeMap<&'static str, u64>,
+}
+
+impl Losses {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.by_reason.values().copied().fold(0, u64::saturating_add)
+    }
+}
+
+impl Fault {
+    /// How sure: the highest z score of its rows.
+    fn highest_z(&self) -> f64 {
+        self.rows.iter().filter_map(|row| row.z_score).fold(f64::NEG_INFINITY, f64::max)
+    }
+}
+
+impl Digest {
+    /// Reads the run's period from the tables.
+    pub fn read(run: &Run, tables: &dyn Tables) -> Result<Self, ReportError> {
+        let query = Query { since: Some(run.from), until: Some(run.until), ..Query::default() };
+        let rows = tables.rows(Table::CombinedAll, &query)?;
+        let alarms = count_alarms(&rows);
+        let confirmed: Vec<TableRow> = rows.into_iter().filter(|row| row.alarms.confirmed()).collect();
+        let affected = affected(&confirmed);
+        let mut faults = by_fault(confirmed);
+        for fault in faults.iter_mut().take(MAX_PICTURES) {
+            fault.recent = recent_rates(fault, run, tables)?;
+        }
+        Ok(Self { alarms, affected, faults, losses: losses(&query, tables)? })
+    }
+
+    /// All confirmed rows, in the order of the faults.
+    pub fn confirmed(&self) -> impl Iterator<Item = &TableRow> {
+        self.faults.iter().flat_map(|fault| &fault.rows)
+    }
+}
+
+fn count_alarms(rows: &[TableRow]) -> AlarmCounts {
+    let count = |holds: fn(&TableRow) -> bool| rows.iter().filter(|row| holds(row)).count() as u64;
+    AlarmCounts {
+        z: count(|row| row.alarms.z),
+        forest: count(|row| row.alarms.forest),
+        confirmed: count(|row| row.alarms.confirmed()),
+    }
+}
+
+fn affected(confirmed: &[TableRow]) -> Affected {
+    let fleet = fleet_tail();
+    let aircraft: BTreeSet<&Tail> =
+        confirmed.iter().map(|row| &row.tail).filter(|tail| **tail != fleet).collect();
+    let fault_keys: BTreeSet<_> = confirmed.iter().map(TableRow::key).collect();
+    Affected { aircraft: aircraft.len() as u64, fault_keys: fault_keys.len() as u64 }
+}
+
+fn by_fault(confirmed: Vec<TableRow>) -> Vec<Fault> {
+    let mut faults: BTreeMap<(Tail, String, String), Vec<TableRow>> = BTreeMap::new();
+    for row in confirmed {
+        let identity = (row.tail.clone(), row.edr_point.clone(), row.description.clone());
+        faults.entry(identity).or_default().push(row);
+    }
+    let mut faults: Vec<Fault> =
+        faults.into_values().map(|rows| Fault { rows, recent: Vec::new() }).collect();
+    // A stable sort: equal scores stay in the order of tail and key, so the same run gives the same mail.
+    faults.sort_by(|left, right| right.highest_z().total_cmp(&left.highest_z()));
+    faults
+}
+
+fn recent_rates(
+    fault: &Fault,
+    run: &Run,
+    tables: &dyn Tables,
+) -> Result<Vec<(UnixSeconds, Rate)>, ReportError> {
+    let Some(last) = fault.rows.last() else { return Ok(Vec::new()) };
+    let length = last.end.0.saturating_sub(last.start.0).max(1);
+    let later = last.start.0.saturating_add(WINDOWS_AFTER.saturating_mul(length));
+    let until = UnixSeconds(later.min(run.until.0).max(last.start.0));
+    let rates = tables.recent_rates(&last.tail, last.key(), until, PICTURE_WINDOWS)?;
+    // The newest windows may reach back over a night on the ground; a picture holds one stretch of time.
+    let Some(&(newest, _)) = rates.last() else { return Ok(rates) };
+    let oldest = newest.0.saturating_sub((i64::from(PICTURE_WINDOWS) - 1).saturating_mul(length));
+    Ok(rates.into_iter().filter(|(start, _)| start.0 >= oldest).collect())
+}
+
+fn losses(query: &Query, tables: &dyn Tables) -> Result<Losses, ReportError> {
+    let mut losses = Losses::default();
+    let mut add = |reason, count: u64| {
+        let sum = losses.by_reason.entry(reason).or_default();
+        *sum = sum.saturating_add(count);
+    };
+    for record in tables.losses(query)? {
+        add(record.loss.reason.as_str(), record.loss.count);
+    }
+    for gap in tables.gaps(query)? {
+        add("gap", gap.range.count());
+    }
+    Ok(losses)
+}

@@ -1,0 +1,81 @@
+//! What a report is about: one period of the tables.
+
+use std::collections::BTreeSet;
+
+use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::time::UnixSeconds;
+
+use super::ReportError;
+use crate::config::Language;
+use crate::tables::{Query, Tables};
+
+/// One run of detection, or one period of ingest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// First second of the period.
+    pub from: UnixSeconds,
+    /// First second after it.
+    pub until: UnixSeconds,
+    /// The model that scored; the newest one where there were several, 0 for none.
+    pub model: ModelVersion,
+    /// Windows of aircraft with at least one failure.
+    pub windows: u64,
+    /// Scored rows of these windows.
+    pub rows: u64,
+    /// When the report is made.
+    pub generated_at: UnixSeconds,
+}
+
+impl Run {
+    /// The run over everything the tables hold between two instants; where one is missing, from the first row, or to
+    /// the end of the last.
+    ///
+    /// # Errors
+    /// When the tables can't be read, or the period ends before it begins.
+    pub fn of_tables(
+        tables: &dyn Tables,
+        since: Option<UnixSeconds>,
+        until: Option<UnixSeconds>,
+        generated_at: UnixSeconds,
+    ) -> Result<Self, ReportError> {
+        if let (Some(since), Some(until)) = (since, until)
+            && until < since
+        {
+            return Err(ReportError::Period { from: since.to_string(), until: until.to_string() });
+        }
+        let rows = tables.scored_rows(&Query { since, until, ..Query::default() })?;
+        let windows: BTreeSet<_> = rows.iter().map(|row| (&row.tail, row.start)).collect();
+        let first = rows.iter().map(|row| row.start).min();
+        let last = rows.iter().map(|row| row.end).max();
+        let until = until.or(last).unwrap_or(generated_at);
+        Ok(Self {
+            from: since.or(first).unwrap_or(until).min(until),
+            until,
+            model: rows.iter().map(|row| row.model_version).max().unwrap_or_default(),
+            windows: windows.len() as u64,
+            rows: rows.len() as u64,
+            generated_at,
+        })
+    }
+
+    /// The run's identity: the same for the same period, model and language, whenever it is reported.
+    pub(super) fn id(&self, language: Language) -> String {
+        let code = super::wording::wording(language).labels().code;
+        let identity = format!("{} {} {} {code}", self.from.0, self.until.0, self.model.0);
+        format!("{:016x}", fnv1a(identity.as_bytes()))
+    }
+
+    /// The mail's name without its extension: the end of the period, then the identity.
+    pub(super) fn file_name(&self, language: Language) -> String {
+        let end: String = self.until.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
+        format!("{end}-{}", self.id(language))
+    }
+}
+
+/// FNV-1a in 64 bits. It stays the same over releases and machines, which a file name needs and std's hasher does not
+/// promise.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    bytes.iter().fold(OFFSET, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+}

@@ -1,0 +1,283 @@
+//! What every implementation of [`Tables`] does. Each check takes empty tables.
+
+use cabinwatch_shared::fault_key::FaultKey;
+use cabinwatch_shared::model::{AgentRelease, ModelVersion};
+use cabinwatch_shared::rate::{Counts, Rate};
+use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::verdict::{Alarms, Verdict};
+use cabinwatch_shared::wire::{
+    FrameSeq, LossFrame, LossReason, ModelOutcome, ModelReport, StreamId, StreamStart,
+};
+
+use super::examples::{row, window};
+use super::*;
+
+/// One check: tables that are empty, and what must hold of them.
+pub(crate) type Check = fn(&mut dyn Tables);
+
+/// Every check with its name.
+pub(crate) const CHECKS: [(&str, Check); 11] = [
+    ("rows_stand_in_the_tables_their_alarms_say", rows_stand_in_the_tables_their_alarms_say),
+    ("every_column_comes_back", every_column_comes_back),
+    ("a_re_run_leaves_exactly_the_new_rows", a_re_run_leaves_exactly_the_new_rows),
+    ("storing_again_changes_nothing", storing_again_changes_nothing),
+    ("windows_of_others_stay", windows_of_others_stay),
+    ("queries_bound_time_tail_and_number", queries_bound_time_tail_and_number),
+    ("rates_count_quiet_windows_as_zero", rates_count_quiet_windows_as_zero),
+    ("records_come_back", records_come_back),
+    ("streams_and_gaps_come_back", streams_and_gaps_come_back),
+    ("what_an_aircraft_does_not_say_stays_known", what_an_aircraft_does_not_say_stays_known),
+    ("models_are_known_once", models_are_known_once),
+];
+
+fn points(rows: &[TableRow]) -> Vec<&str> {
+    rows.iter().map(|row| row.edr_point.as_str()).collect()
+}
+
+fn all(tables: &dyn Tables, table: Table) -> Vec<TableRow> {
+    tables.rows(table, &Query::default()).expect("readable")
+}
+
+fn frame(seq: u64) -> FrameId {
+    FrameId { tail: "TC-JJA".parse().expect("a tail"), stream: StreamId(u64::MAX), seq: FrameSeq(seq) }
+}
+
+fn rows_stand_in_the_tables_their_alarms_say(tables: &mut dyn Tables) {
+    let mut scored = window("TC-JJA", 0);
+    let counts = Counts { fail: 5, success: 5 };
+    scored.rows.push(row("EAP", "rejected", counts, Alarms { z: true, forest: false }));
+    scored.rows.push(row("WPA", "timeout", counts, Alarms { z: false, forest: true }));
+    let outcome = tables.replace(&[scored]).expect("stored");
+    assert_eq!(outcome, StoreOutcome { windows: 1, rows: 4, anomalies: 3, replaced: 0 });
+    let held = |table| points(&all(tables, table)).join(" ");
+    assert_eq!(held(Table::CombinedAll), "DHCP EAP WPA");
+    assert_eq!(held(Table::ZscoreAll), "DHCP EAP");
+    assert_eq!(held(Table::IforestAll), "DHCP WPA");
+    for confirmed in [Table::CombinedRepeated, Table::ZscoreRepeated, Table::IforestRepeated] {
+        assert_eq!(held(confirmed), "DHCP");
+    }
+    assert_eq!(points(&tables.scored_rows(&Query::default()).expect("read")), ["DHCP", "DNS", "EAP", "WPA"]);
+}
+
+fn every_column_comes_back(tables: &mut dyn Tables) {
+    let mut scored = window("TC-JJA", 1_795_248_600);
+    let unscored = ScoredRow {
+        edr_point: "a | b".to_owned(),
+        description: "ğ, \"quoted\"\n\u{1F6EB}".to_owned(),
+        counts: Counts { fail: 1, success: (1 << 53) - 1 },
+        verdict: Verdict { alarms: Alarms { z: true, forest: false }, ..Verdict::UNSCORED },
+    };
+    scored.rows.push(unscored);
+    tables.replace(std::slice::from_ref(&scored)).expect("stored");
+    let mut expected: Vec<_> = scored.rows.iter().filter_map(|row| TableRow::of(&scored, row)).collect();
+    expected.sort_by(|one, other| one.key().cmp(&other.key()));
+    assert_eq!(tables.scored_rows(&Query::default()).expect("read"), expected);
+}
+
+fn a_re_run_leaves_exactly_the_new_rows(tables: &mut dyn Tables) {
+    tables.replace(&[window("TC-JJA", 0)]).expect("stored");
+    let mut again = window("TC-JJA", 0);
+    // DHCP is no anomaly any more, DNS is gone, EAP is new.
+    again.rows[0].verdict.alarms = Alarms::default();
+    again.rows[1] = row("EAP", "rejected", Counts { fail: 2, success: 0 }, Alarms { z: true, forest: false });
+    again.points = vec![("EAP".to_owned(), 0)];
+    let outcome = tables.replace(&[again]).expect("stored");
+    assert_eq!(outcome, StoreOutcome { windows: 1, rows: 2, anomalies: 1, replaced: 1 });
+    assert_eq!(points(&all(tables, Table::CombinedAll)), ["EAP"]);
+    assert_eq!(points(&all(tables, Table::CombinedRepeated)), Vec::<&str>::new());
+    assert_eq!(points(&tables.scored_rows(&Query::default()).expect("read")), ["DHCP", "EAP"]);
+    let empty = ScoredWindow { rows: Vec::new(), points: Vec::new(), ..window("TC-JJA", 0) };
+    tables.replace(&[empty]).expect("stored");
+    assert_eq!(tables.scored_rows(&Query::default()).expect("read"), []);
+}
+
+fn storing_again_changes_nothing(tables: &mut dyn Tables) {
+    let batch = Batch {
+        windows: vec![window("TC-JJA", 0), window("TC-JJA", 300)],
+        losses: vec![LossRecord { frame: frame(4), loss: loss(9) }],
+        set_aside: vec![message_set_aside(b"junk"), frame_set_aside(7, SetAsideReason::Nonsense)],
+        ..Batch::default()
+    };
+    let state = |tables: &dyn Tables| {
+        let query = Query::default();
+        let rows: Vec<_> = Table::ALL.map(|table| all(tables, table)).into_iter().flatten().collect();
+        (
+            rows,
+            tables.scored_rows(&query).expect("read"),
+            tables.losses(&query).expect("read"),
+            tables.set_aside(&query).expect("read"),
+        )
+    };
+    tables.commit(&batch).expect("stored");
+    let before = state(tables);
+    let outcome = tables.commit(&batch).expect("stored");
+    assert_eq!(outcome.replaced, 2);
+    assert_eq!(state(tables), before);
+    assert_eq!((before.1.len(), before.2.len(), before.3.len()), (4, 1, 2));
+}
+
+fn windows_of_others_stay(tables: &mut dyn Tables) {
+    tables.replace(&[window("TC-JJA", 0), window("TC-JJB", 0), window("TC-JJA", 300)]).expect("stored");
+    let empty = ScoredWindow { rows: Vec::new(), ..window("TC-JJA", 0) };
+    tables.replace(&[empty]).expect("stored");
+    let left: Vec<_> =
+        all(tables, Table::CombinedAll).into_iter().map(|row| (row.tail.to_string(), row.start.0)).collect();
+    assert_eq!(left, [("TC-JJB".to_owned(), 0), ("TC-JJA".to_owned(), 300)]);
+}
+
+fn queries_bound_time_tail_and_number(tables: &mut dyn Tables) {
+    let windows: Vec<_> = [0, 300, 600]
+        .iter()
+        .flat_map(|start| ["TC-JJA", "TC-JJB"].map(|tail| window(tail, *start)))
+        .collect();
+    tables.replace(&windows).expect("stored");
+    let starts = |query: Query| {
+        let rows = tables.rows(Table::CombinedAll, &query).expect("read");
+        rows.iter().map(|row| format!("{}@{}", row.tail, row.start.0)).collect::<Vec<_>>().join(" ")
+    };
+    let tail = Some("TC-JJB".parse().expect("a tail"));
+    assert_eq!(starts(Query { tail: tail.clone(), ..Query::default() }), "TC-JJB@0 TC-JJB@300 TC-JJB@600");
+    let since_until =
+        Query { since: Some(UnixSeconds(300)), until: Some(UnixSeconds(600)), ..Query::default() };
+    assert_eq!(starts(since_until), "TC-JJA@300 TC-JJB@300");
+    assert_eq!(starts(Query { tail, limit: Some(2), ..Query::default() }), "TC-JJB@300 TC-JJB@600");
+    let far =
+        Query { since: Some(UnixSeconds(i64::MIN)), until: Some(UnixSeconds(i64::MAX)), ..Query::default() };
+    assert_eq!(starts(far).split(' ').count(), 6);
+}
+
+fn rates_count_quiet_windows_as_zero(tables: &mut dyn Tables) {
+    let quiet = ScoredWindow { rows: Vec::new(), ..window("TC-JJA", 300) };
+    let no_attempt = ScoredWindow { rows: Vec::new(), points: Vec::new(), ..window("TC-JJA", 600) };
+    tables.replace(&[window("TC-JJA", 0), quiet, no_attempt, window("TC-JJA", 900)]).expect("stored");
+    let key = FaultKey { edr_point: "DHCP", description: "no address, none" };
+    let rates = |until: i64, windows: u32| -> Vec<(i64, Rate)> {
+        let tail = "TC-JJA".parse().expect("a tail");
+        let rates = tables.recent_rates(&tail, key, UnixSeconds(until), windows).expect("read");
+        rates.into_iter().map(|(start, rate)| (start.0, rate)).collect()
+    };
+    let percent = |percent: u16| Rate::from_hundredths(100 * percent).expect("a rate");
+    assert_eq!(rates(900, 9), [(0, percent(90)), (300, percent(0)), (900, percent(90))]);
+    assert_eq!(rates(899, 9), [(0, percent(90)), (300, percent(0))]);
+    assert_eq!(rates(900, 1), [(900, percent(90))]);
+}
+
+fn loss(until: i64) -> LossFrame {
+    LossFrame { reason: LossReason::Late, count: 3, since: UnixSeconds(1), until: UnixSeconds(until) }
+}
+
+fn message_set_aside(bytes: &[u8]) -> SetAside {
+    SetAside {
+        tail: "TC-JJA".parse().expect("a tail"),
+        frame: None,
+        reason: SetAsideReason::Undecodable,
+        message: "the payload is cut short".to_owned(),
+        at: UnixSeconds(50),
+        bytes: bytes.to_vec(),
+    }
+}
+
+fn frame_set_aside(seq: u64, reason: SetAsideReason) -> SetAside {
+    let FrameId { stream, seq, .. } = frame(seq);
+    SetAside { frame: Some((stream, seq)), reason, at: UnixSeconds(60), ..message_set_aside(&[1, 2]) }
+}
+
+fn records_come_back(tables: &mut dyn Tables) {
+    let awaiting = frame_set_aside(8, SetAsideReason::UnknownModel(ModelVersion(5)));
+    let report =
+        ModelReport { version: ModelVersion(5), at: UnixSeconds(70), outcome: ModelOutcome::SelfTestFailed };
+    let start = StreamStart::DatabaseSetAside { at: UnixSeconds(10) };
+    let batch = Batch {
+        losses: LossReason::ALL
+            .iter()
+            .zip(1..)
+            .map(|(reason, seq)| LossRecord {
+                frame: frame(seq),
+                loss: LossFrame { reason: *reason, ..loss(seq as i64) },
+            })
+            .collect(),
+        stream_starts: vec![StreamStartRecord { frame: frame(1), start }],
+        model_reports: vec![ModelReportRecord { frame: frame(2), report }],
+        set_aside: vec![message_set_aside(b"one"), message_set_aside(b"two"), awaiting.clone()],
+        ..Batch::default()
+    };
+    tables.commit(&batch).expect("stored");
+    let query = Query::default();
+    assert_eq!(tables.losses(&query).expect("read"), batch.losses);
+    assert_eq!(tables.stream_starts(&query).expect("read"), batch.stream_starts);
+    assert_eq!(tables.model_reports(&query).expect("read"), batch.model_reports);
+    assert_eq!(tables.set_aside(&query).expect("read").len(), 3);
+    assert_eq!(tables.awaited_models().expect("read"), [ModelVersion(5)]);
+    assert_eq!(tables.awaiting_model(ModelVersion(5), 9).expect("read"), [awaiting]);
+    let recovered = Batch { recovered: vec![frame(8)], ..Batch::default() };
+    tables.commit(&recovered).expect("stored");
+    assert_eq!(tables.awaited_models().expect("read"), []);
+    assert_eq!(tables.set_aside(&query).expect("read").len(), 2);
+}
+
+fn range(first: u64, last: u64) -> SeqRange {
+    SeqRange { first: FrameSeq(first), last: FrameSeq(last) }
+}
+
+fn streams_and_gaps_come_back(tables: &mut dyn Tables) {
+    let FrameId { tail, stream, .. } = frame(0);
+    let mut state = StreamState {
+        tail,
+        stream,
+        committed: FrameSeq(20),
+        received: vec![range(25, 26), range(30, 30)],
+        gaps: vec![range(3, 7), range(9, 9)],
+        settled: FrameSeq(0),
+        updated: UnixSeconds(100),
+    };
+    let commit = |tables: &mut dyn Tables, state: &StreamState| {
+        tables.commit(&Batch { streams: vec![state.clone()], ..Batch::default() }).expect("stored");
+        assert_eq!(tables.streams().expect("read"), std::slice::from_ref(state));
+        let gaps = tables.gaps(&Query::default()).expect("read");
+        gaps.iter().map(|gap| (gap.range.first.0, gap.range.last.0, gap.noticed.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(commit(tables, &state), [(3, 7, 100), (9, 9, 100)]);
+    // A frame from a gap came after all; a new gap opens; what is left of the old one keeps its time.
+    state.gaps = vec![range(3, 4), range(6, 7), range(9, 9), range(27, 29)];
+    (state.received, state.committed, state.updated) = (Vec::new(), FrameSeq(30), UnixSeconds(200));
+    assert_eq!(commit(tables, &state), [(3, 4, 100), (6, 7, 100), (9, 9, 100), (27, 29, 200)]);
+    // Settled gaps stay in the table, but no longer with the stream.
+    (state.gaps, state.settled) = (vec![range(27, 29)], FrameSeq(9));
+    assert_eq!(commit(tables, &state).len(), 4);
+}
+
+fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
+    let silent = AircraftRecord {
+        tail: "TC-JJA".parse().expect("a tail"),
+        last_contact: None,
+        online: None,
+        release: None,
+        model: None,
+        stream: None,
+    };
+    let speaking = AircraftRecord {
+        last_contact: Some(UnixSeconds(500)),
+        online: Some(true),
+        release: Some(AgentRelease(0, 1, 2)),
+        model: Some(ModelVersion(3)),
+        stream: Some(StreamId(7)),
+        ..silent.clone()
+    };
+    for record in [&silent, &speaking, &silent] {
+        tables.commit(&Batch { aircraft: vec![record.clone()], ..Batch::default() }).expect("stored");
+    }
+    assert_eq!(tables.aircraft().expect("read"), std::slice::from_ref(&speaking));
+    let earlier = AircraftRecord { last_contact: Some(UnixSeconds(400)), online: Some(false), ..silent };
+    tables.commit(&Batch { aircraft: vec![earlier], ..Batch::default() }).expect("stored");
+    assert_eq!(tables.aircraft().expect("read"), [AircraftRecord { online: Some(false), ..speaking }]);
+}
+
+fn models_are_known_once(tables: &mut dyn Tables) {
+    let model = KnownModel { version: ModelVersion(3), cohort: "fleet".to_owned(), bundle: vec![1, 2, 3] };
+    assert_eq!(tables.model(ModelVersion(3)).expect("read"), None);
+    tables.put_model(&model).expect("stored");
+    tables.put_model(&model).expect("the same again");
+    assert_eq!(tables.model(ModelVersion(3)).expect("read"), Some(model.clone()));
+    let other = KnownModel { bundle: vec![4], ..model };
+    assert!(matches!(tables.put_model(&other), Err(TablesError::ModelConflict(ModelVersion(3)))));
+}

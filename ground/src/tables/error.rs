@@ -1,0 +1,73 @@
+//! What can go wrong with the tables.
+
+use cabinwatch_shared::model::ModelVersion;
+
+/// Why the tables can't be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TablesError {
+    /// The URL is none, or of a kind this program has no tables for.
+    #[error("tables URL: {0}; expected sqlite:///path/to/tables.db")]
+    Url(String),
+    /// A configured table name that is no plain identifier.
+    #[error(
+        "tables.{setting} = \"{name}\": a table's name is 1 to 48 letters, digits or '_', does not start with a digit, is not one the ground uses itself, and differs from the others'"
+    )]
+    Name {
+        /// The setting.
+        setting: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The database is there but can't be opened.
+    #[error("cannot open the tables in {place}: {message}")]
+    Open {
+        /// The database.
+        place: String,
+        /// What the system said.
+        message: String,
+    },
+    /// The database is damaged.
+    #[error(
+        "the tables in {place} are damaged ({message}); move the file away (a new one is made) or restore a copy"
+    )]
+    Corrupt {
+        /// The database.
+        place: String,
+        /// What is damaged.
+        message: String,
+    },
+    /// The database was made by another release.
+    #[error("the tables in {place} have schema {found}; this program reads schema {expected}")]
+    Schema {
+        /// The database.
+        place: String,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        expected: i64,
+    },
+    /// An operation failed; it may work later.
+    #[error("the tables in {place}: cannot {action}: {message}")]
+    Failed {
+        /// The database.
+        place: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the database said.
+        message: String,
+    },
+    /// A value that no column can hold.
+    #[error("cannot store {what}: {value} is beyond what a column holds")]
+    Value {
+        /// What.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// Another bundle is already known under the same version.
+    #[error(
+        "model version {} is already known with other bytes; versions only go up, so retrain to get the next one",
+        .0.0
+    )]
+    ModelConflict(ModelVersion),
+}

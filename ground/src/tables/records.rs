@@ -1,0 +1,175 @@
+//! What ingest keeps beside the scored rows: where each stream stands, what was lost, what was set aside.
+
+use cabinwatch_shared::model::{AgentRelease, ModelVersion};
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::{FrameSeq, LossFrame, ModelReport, StreamId, StreamStart};
+
+use super::ScoredWindow;
+
+/// Frame numbers from `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeqRange {
+    /// The lowest number.
+    pub first: FrameSeq,
+    /// The highest number.
+    pub last: FrameSeq,
+}
+
+impl SeqRange {
+    /// How many numbers it holds.
+    #[must_use]
+    pub const fn count(self) -> u64 {
+        self.last.0.saturating_sub(self.first.0).saturating_add(1)
+    }
+}
+
+/// One frame of one aircraft: the identity of everything a frame leaves behind besides its window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FrameId {
+    /// The aircraft.
+    pub tail: Tail,
+    /// Its stream.
+    pub stream: StreamId,
+    /// The frame's number.
+    pub seq: FrameSeq,
+}
+
+/// Which frames of a stream the ground has, and which it knows will never come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamState {
+    /// The aircraft.
+    pub tail: Tail,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Every number up to here is stored, or lies in a gap.
+    pub committed: FrameSeq,
+    /// Numbers above `committed` that are stored, ascending and apart from each other.
+    pub received: Vec<SeqRange>,
+    /// Numbers up to `committed` that never came, ascending and apart from each other; only those above `settled`.
+    pub gaps: Vec<SeqRange>,
+    /// Gaps up to here are history: their rows stay as they are, and a frame from below is a duplicate.
+    pub settled: FrameSeq,
+    /// When a frame last came.
+    pub updated: UnixSeconds,
+}
+
+/// A run of frames that never came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GapRecord {
+    /// The aircraft.
+    pub tail: Tail,
+    /// Its stream.
+    pub stream: StreamId,
+    /// The numbers.
+    pub range: SeqRange,
+    /// When the ground learnt that they will never come.
+    pub noticed: UnixSeconds,
+}
+
+/// A loss the aircraft reported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LossRecord {
+    /// The frame that said so.
+    pub frame: FrameId,
+    /// What was lost.
+    pub loss: LossFrame,
+}
+
+/// The first frame of a stream: why the aircraft began a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamStartRecord {
+    /// The frame that said so.
+    pub frame: FrameId,
+    /// Why.
+    pub start: StreamStart,
+}
+
+/// What became of a model on an aircraft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelReportRecord {
+    /// The frame that said so.
+    pub frame: FrameId,
+    /// What became of it.
+    pub report: ModelReport,
+}
+
+/// An aircraft as it last showed itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AircraftRecord {
+    /// The aircraft.
+    pub tail: Tail,
+    /// When a message of its own last came; what the broker says in its stead, or has kept, is no contact.
+    pub last_contact: Option<UnixSeconds>,
+    /// Whether its link is up, as far as the broker knows; none before its first status.
+    pub online: Option<bool>,
+    /// The agent's release; none before its first status.
+    pub release: Option<AgentRelease>,
+    /// The model it scores with; none before its first status or window.
+    pub model: Option<ModelVersion>,
+    /// The stream it writes.
+    pub stream: Option<StreamId>,
+}
+
+/// Why bytes were set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SetAsideReason {
+    /// The message, or the frame, does not decode.
+    Undecodable,
+    /// The frame decodes, but what it says can't be: a key twice, a window off the grid.
+    Nonsense,
+    /// The window names keys of a model the ground does not know yet. It is tried again once it does.
+    UnknownModel(ModelVersion),
+}
+
+/// A frame, or a whole message, that could not be stored as rows. Its bytes are kept, so nothing of it is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// The aircraft.
+    pub tail: Tail,
+    /// Stream and number of the frame; none for a whole message, which could not be taken apart.
+    pub frame: Option<(StreamId, FrameSeq)>,
+    /// Why.
+    pub reason: SetAsideReason,
+    /// The reason in words.
+    pub message: String,
+    /// When.
+    pub at: UnixSeconds,
+    /// The undecoded bytes, cut to the largest frame there can be.
+    pub bytes: Vec<u8>,
+}
+
+/// A model bundle the ground can score with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownModel {
+    /// Its version.
+    pub version: ModelVersion,
+    /// The aircraft it is for.
+    pub cohort: String,
+    /// The signed bundle, byte by byte; its signature was checked before it came here.
+    pub bundle: Vec<u8>,
+}
+
+/// Everything one group of messages changes; stored as a whole or not at all.
+///
+/// Each part is keyed so that storing it again changes nothing. An implementation without transactions writes
+/// `streams` last: only they decide what is acknowledged.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Windows to put in place of what was there.
+    pub windows: Vec<ScoredWindow>,
+    /// Reported losses.
+    pub losses: Vec<LossRecord>,
+    /// Stream starts.
+    pub stream_starts: Vec<StreamStartRecord>,
+    /// Model reports.
+    pub model_reports: Vec<ModelReportRecord>,
+    /// Bytes to set aside.
+    pub set_aside: Vec<SetAside>,
+    /// Set-aside frames that have become rows after all.
+    pub recovered: Vec<FrameId>,
+    /// Aircraft that were heard of. A field that is none leaves what was known.
+    pub aircraft: Vec<AircraftRecord>,
+    /// Where the streams stand now.
+    pub streams: Vec<StreamState>,
+}

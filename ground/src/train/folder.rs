@@ -1,0 +1,206 @@
+//! The model folder: `model.cwm`, `zscore_stats.csv`, `evaluation.json`, and the key the bundle is signed with.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use cabinwatch_shared::model::{Limits, Model, ModelVersion, PublicKey, SignedBundle};
+
+use super::keys::{KeyError, SigningPair, public_hex, public_path, read_public};
+use super::{Evaluation, Training, stats_csv};
+use crate::config::ModelConfig;
+use crate::history::Aggregates;
+
+/// The signed bundle.
+pub const BUNDLE_FILE: &str = "model.cwm";
+/// Statistics of every fault key.
+pub const STATISTICS_FILE: &str = "zscore_stats.csv";
+/// How the model does on its own training rows.
+pub const EVALUATION_FILE: &str = "evaluation.json";
+/// The folder's own private key.
+pub const KEY_FILE: &str = "signing.key";
+
+/// Why a model folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// No folder given.
+    #[error("no model folder given: set model.dir or pass --model-dir")]
+    NoFolder,
+    /// No model yet.
+    #[error("there is no model in {}: {BUNDLE_FILE} is missing; `cabinwatch-ground retrain` makes it", .0.display())]
+    NoModel(PathBuf),
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The bundle is damaged or of another signer.
+    #[error("{} cannot be used: {source}; move it away if it is to be replaced", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: cabinwatch_shared::model::BundleError,
+    },
+    /// All versions are used up.
+    #[error("{} has the last version there can be; start a new model folder", .0.display())]
+    LastVersion(PathBuf),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Statistics or evaluation do not encode.
+    #[error("cannot write {file}: {reason}")]
+    Encode {
+        /// The file.
+        file: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A model folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFolder {
+    dir: PathBuf,
+    /// A key that lies elsewhere.
+    signing_key: Option<PathBuf>,
+}
+
+impl ModelFolder {
+    /// The folder of the configuration; it need not be there yet.
+    ///
+    /// # Errors
+    /// When none is given.
+    pub fn of(config: &ModelConfig) -> Result<Self, FolderError> {
+        if config.dir.as_os_str().is_empty() {
+            return Err(FolderError::NoFolder);
+        }
+        let signing_key = Some(&config.signing_key).filter(|path| !path.as_os_str().is_empty()).cloned();
+        Ok(Self { dir: config.dir.clone(), signing_key })
+    }
+
+    /// Where the bundle lies.
+    #[must_use]
+    pub fn bundle_path(&self) -> PathBuf {
+        self.dir.join(BUNDLE_FILE)
+    }
+
+    /// Where the private key lies.
+    #[must_use]
+    pub fn key_path(&self) -> PathBuf {
+        self.signing_key.clone().unwrap_or_else(|| self.dir.join(KEY_FILE))
+    }
+
+    /// The key to sign with. A folder without one gets its own, unless another is configured; the second value says
+    /// whether it was made now.
+    ///
+    /// # Errors
+    /// When the key, or the folder, cannot be read or made.
+    pub fn signing_pair(&self) -> Result<(SigningPair, bool), FolderError> {
+        let path = self.key_path();
+        if self.signing_key.is_some() || path.exists() {
+            return Ok((SigningPair::read(&path)?, false));
+        }
+        fs::create_dir_all(&self.dir)
+            .map_err(|source| FolderError::Write { path: self.dir.clone(), source })?;
+        Ok((SigningPair::create(&path)?, true))
+    }
+
+    /// The key a bundle of this folder must be signed with.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn trusted(&self) -> Result<PublicKey, FolderError> {
+        Ok(read_public(&public_path(&self.key_path()))?)
+    }
+
+    /// The bundle's bytes.
+    ///
+    /// # Errors
+    /// When there is none or it cannot be read.
+    pub fn read_bundle(&self) -> Result<Vec<u8>, FolderError> {
+        let path = self.bundle_path();
+        fs::read(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => FolderError::NoModel(self.dir.clone()),
+            _ => FolderError::Read { path, source },
+        })
+    }
+
+    /// Opens a bundle of this folder that one of the trusted keys signed.
+    ///
+    /// # Errors
+    /// When it is damaged or of another signer.
+    pub fn open_model<'a>(&self, bundle: &'a [u8], trusted: &[PublicKey]) -> Result<Model<'a>, FolderError> {
+        let opened = SignedBundle::parse(bundle, &Limits::GROUND)
+            .and_then(|signed| signed.verify(trusted))
+            .and_then(|body| Model::open(body, &Limits::GROUND));
+        opened.map_err(|source| FolderError::Bundle { path: self.bundle_path(), source })
+    }
+
+    /// The version for the next bundle: one above the one that is there.
+    ///
+    /// # Errors
+    /// When the one that is there is damaged: then nobody knows which versions agents have seen.
+    pub fn next_version(&self) -> Result<ModelVersion, FolderError> {
+        let bundle = match self.read_bundle() {
+            Err(FolderError::NoModel(_)) => return Ok(ModelVersion(1)),
+            other => other?,
+        };
+        // Whoever signed it: a new key must not start the versions over.
+        let signer = SignedBundle::parse(&bundle, &Limits::GROUND)
+            .map_err(|source| FolderError::Bundle { path: self.bundle_path(), source })?
+            .signer();
+        let version = self.open_model(&bundle, &[signer])?.header().version;
+        version.0.checked_add(1).map(ModelVersion).ok_or_else(|| FolderError::LastVersion(self.dir.clone()))
+    }
+
+    /// Puts everything into the folder, each file as a whole, the bundle last.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(
+        &self,
+        aggregates: &Aggregates,
+        training: &Training,
+        evaluation: &Evaluation,
+        bundle: &[u8],
+        signer: PublicKey,
+    ) -> Result<(), FolderError> {
+        fs::create_dir_all(&self.dir)
+            .map_err(|source| FolderError::Write { path: self.dir.clone(), source })?;
+        let statistics = stats_csv::write(aggregates.keys().zip(training.statistics.iter().copied()))
+            .map_err(|error| FolderError::Encode { file: STATISTICS_FILE, reason: error.to_string() })?;
+        let mut evaluation = serde_json::to_vec_pretty(evaluation)
+            .map_err(|error| FolderError::Encode { file: EVALUATION_FILE, reason: error.to_string() })?;
+        evaluation.push(b'\n');
+        write_whole(&self.dir.join(STATISTICS_FILE), &statistics)?;
+        write_whole(&self.dir.join(EVALUATION_FILE), &evaluation)?;
+        // A key that lies elsewhere leaves its public half here, so that the folder can be checked by itself.
+        write_whole(&public_path(&self.dir.join(KEY_FILE)), format!("{}\n", public_hex(signer)).as_bytes())?;
+        write_whole(&self.bundle_path(), bundle)
+    }
+}
+
+/// Writes a file so that a reader sees the old one or the new one, also after a power cut.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+    let temporary = path.with_added_extension("tmp");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(|source| FolderError::Write { path: path.to_owned(), source })
+}

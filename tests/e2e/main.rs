@@ -1,0 +1,11 @@
+//! The real programs from end to end: what users type, what they feed in by mistake, and what happens when something
+//! is killed.
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod bad_input;
+mod contract;
+mod demo;
+mod gateway_logs;
+mod kill;
+mod readme;

@@ -1,0 +1,79 @@
+//! What README.md tells people to type exists.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cabinwatch_tests::program::{Ended, agent, ground};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The lines of the fenced `sh` blocks, and every `code span` on one line.
+fn commands(markdown: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut fence: Option<&str> = None;
+    for line in markdown.lines() {
+        match (fence, line.strip_prefix("```")) {
+            (None, Some(language)) => fence = Some(language),
+            (Some(_), Some(_)) => fence = None,
+            (Some("sh"), None) => found.push(line.trim().to_owned()),
+            (Some(_), None) => {}
+            (None, None) => found.extend(line.split('`').skip(1).step_by(2).map(str::to_owned)),
+        }
+    }
+    found
+}
+
+#[test]
+fn make_targets_in_the_readme_exist() {
+    let makefile = read("Makefile");
+    let targets: BTreeSet<_> =
+        makefile.lines().filter_map(|line| line.split_once(':')).map(|(target, _)| target).collect();
+    let mut checked = 0;
+    for command in commands(&read("README.md")) {
+        if let Some(target) = command.strip_prefix("make ").and_then(|rest| rest.split_whitespace().next()) {
+            assert!(targets.contains(target), "README.md says `{command}`, the Makefile has no `{target}`");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 2, "README.md names no make targets");
+}
+
+/// Every subcommand and every flag that the README shows is in the program's help.
+#[test]
+fn commands_in_the_readme_exist_with_their_flags() {
+    let mut checked = 0;
+    for command in commands(&read("README.md")) {
+        let words: Vec<_> = command.split_whitespace().collect();
+        let [program @ ("cabinwatch-agent" | "cabinwatch-ground"), rest @ ..] = words.as_slice() else {
+            continue;
+        };
+        let subcommands: Vec<_> = rest
+            .iter()
+            .take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()))
+            .collect();
+        let mut help = if *program == "cabinwatch-agent" { agent([]) } else { ground([]) };
+        let help = Ended::well(help.args(&subcommands).arg("--help"));
+        for flag in rest.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "README.md says `{command}`, but its help has no {flag}:\n{help}");
+        }
+        checked += 1;
+    }
+    assert!(checked >= 8, "README.md shows only {checked} commands");
+}
+
+#[test]
+fn files_the_readme_links_to_exist() {
+    for part in read("README.md").split("](").skip(1) {
+        let target = part.split(')').next().unwrap_or_default();
+        if !target.starts_with("http") {
+            assert!(root().join(target).exists(), "README.md links to {target}, which does not exist");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Runs every check, one stage after the other, and ends with one line: `N passed, N failed`.
+#
+#   run.sh             all stages
+#   run.sh STAGE...    only these (after a first full run)
+#
+# A stage's output is shown as it comes. Its tests are counted by the lines that `cargo test` ends with (ours do the
+# same); a stage that has none counts as one check. A stage that breaks counts as a failure, whatever it printed.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+export CARGO_TERM_PROGRESS_WHEN=never
+readonly LOG=.cache/test-stage.log
+# What is run, in this order: cheap and telling first, then what needs the programs.
+readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo kill)
+
+passed=0
+failed=0
+summary=()
+
+stage_setup() { tests/scripts/setup.sh test; }
+
+stage_format() { cargo fmt --all --check; }
+
+# The advisories' database comes over the net from outside the registry, so it is checked only where it lies ready.
+stage_dependencies() {
+    cargo fetch --locked || return 1
+    local checks=(licenses bans sources)
+    if [ -d "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs" ]; then
+        checks+=(advisories)
+    else
+        echo "no advisory database on this machine: known vulnerabilities were NOT checked (cargo deny fetch gets it)"
+    fi
+    .cache/tools/bin/cargo-deny --offline --log-level error check --hide-inclusion-graph "${checks[@]}"
+}
+
+stage_lint() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
+
+# One profile for everything that is tested: the programs that the later stages start are built here, once.
+stage_build() { cargo build --locked --workspace --bins --examples && cargo test --locked --workspace --no-run; }
+
+stage_unit() { cargo test --locked --workspace --exclude cabinwatch-tests --no-fail-fast; }
+
+stage_no-std() { cross/prove-no-std.sh; }
+
+stage_parity() {
+    local script status=0
+    for script in tests/parity/*_parity.py; do
+        echo "-- $script"
+        .cache/venv/bin/python "$script" || status=1
+    done
+    return "$status"
+}
+
+stage_contract() { end_to_end contract; }
+stage_bad-input() { end_to_end bad_input; }
+stage_gateway-logs() { end_to_end gateway_logs; }
+stage_readme() { end_to_end readme; }
+stage_demo() { end_to_end demo; }
+stage_kill() { end_to_end kill; }
+
+# --nocapture: what these tests print (seeds, counts) tells what was really done.
+end_to_end() { cargo test --locked --package cabinwatch-tests --test e2e -- --nocapture "$1::"; }
+
+# Adds up the "N passed; M failed" lines of the log.
+count() { grep -oE "[0-9]+ $1" "$LOG" | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+run_stage() {
+    local name=$1 start=$SECONDS status=0 good bad
+    printf '\n== %s\n' "$name"
+    "stage_$name" </dev/null 2>&1 | tee "$LOG"
+    status=${PIPESTATUS[0]}
+    good=$(count 'passed;')
+    bad=$(count 'failed;')
+    [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    [ "$status" -ne 0 ] || [ $((good + bad)) -gt 0 ] || good=1
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    summary+=("$(printf '%-14s %5d s  %5d passed  %5d failed' "$name" $((SECONDS - start)) "$good" "$bad")")
+}
+
+main() {
+    local name
+    mkdir -p .cache
+    for name in "${@:-${STAGES[@]}}"; do
+        declare -F "stage_$name" >/dev/null || {
+            echo "run.sh: there is no stage '$name'; there are: ${STAGES[*]}" >&2
+            exit 2
+        }
+        run_stage "$name"
+    done
+    printf '\n'
+    printf '%s\n' "${summary[@]}"
+    printf '%-14s %5d s\n\n' "all" "$SECONDS"
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}
+
+main "$@"

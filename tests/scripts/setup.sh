@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Installs what is needed and not there yet, and says so before each step. Run twice, it does nothing the second time.
+#
+#   setup.sh build   what compiling needs: a Rust toolchain (checked, not installed) and a C compiler
+#   setup.sh test    that, and mosquitto, Debian's rustc with its sources, a Python environment, cargo-deny
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+readonly VENV=.cache/venv
+readonly TOOLS=.cache/tools
+readonly REQUIREMENTS=tests/requirements.txt
+readonly CARGO_DENY_VERSION=0.20.2
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+# Packages are asked for by what they bring, so that a program installed in another way is good enough.
+missing_packages() {
+    command -v cc >/dev/null || echo gcc libc6-dev
+    [ "$1" = test ] || return 0
+    command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
+    # A second compiler beside rustup's: it comes with the library's sources, which the no_std proof builds anew.
+    [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||
+        echo rustc-web cargo-web rust-web-src
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+}
+
+install_packages() {
+    local packages as_root=()
+    read -r -a packages <<<"$(missing_packages "$1" | tr '\n' ' ')"
+    [ ${#packages[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || fail "please install these (there is no apt-get here): ${packages[*]}"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || fail "please install these as root (there is no sudo here): ${packages[*]}"
+        as_root=(sudo)
+    fi
+    say "installing by apt-get: ${packages[*]}"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+}
+
+check_rust() {
+    command -v cargo >/dev/null || fail "there is no cargo; install Rust by https://rustup.rs and run this again"
+    # With rustup this fetches the pinned toolchain the first time.
+    cargo --version >/dev/null || fail "the toolchain that rust-toolchain.toml names could not be started"
+}
+
+# The environment is good when it was made from these requirements and its Python still starts.
+python_is_ready() {
+    cmp -s "$REQUIREMENTS" "$VENV/requirements.txt" && "$VENV/bin/python" -c 'import sklearn, polars' 2>/dev/null
+}
+
+install_python() {
+    python_is_ready && return 0
+    say "making a Python environment in $VENV and installing: $(grep -oE '^[a-z-]+' "$REQUIREMENTS" | tr '\n' ' ')"
+    rm -rf "$VENV"
+    python3 -m venv "$VENV"
+    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$REQUIREMENTS"
+    cp "$REQUIREMENTS" "$VENV/requirements.txt"
+}
+
+install_cargo_deny() {
+    [ "$("$TOOLS/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $CARGO_DENY_VERSION" ] && return 0
+    say "building cargo-deny $CARGO_DENY_VERSION into $TOOLS (a minute or two, once)"
+    # Unoptimised: it runs for a second, and an optimised build takes four times as long.
+    CARGO_TARGET_DIR="$TOOLS/target" cargo install --quiet --locked --debug --force \
+        --version "$CARGO_DENY_VERSION" --root "$TOOLS" cargo-deny
+    rm -rf "$TOOLS/target"
+}
+
+main() {
+    case "${1:-}" in
+    build)
+        install_packages build
+        check_rust
+        ;;
+    test)
+        install_packages test
+        check_rust
+        install_python
+        install_cargo_deny
+        say "everything the tests need is there"
+        ;;
+    *) fail "usage: setup.sh build|test" ;;
+    esac
+}
+
+main "$@"

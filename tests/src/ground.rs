@@ -1,0 +1,138 @@
+//! The ground: ingest as a child process, and the rows it leaves in the database.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::program::{Running, ground};
+
+/// Failures of one key in one window of one aircraft: (tail, start, point, description).
+pub type FaultId = (String, String, String, String);
+
+/// `cabinwatch-ground ingest` with a database of its own.
+#[derive(Debug)]
+pub struct Ground {
+    folder: PathBuf,
+    running: Option<Running>,
+}
+
+impl Ground {
+    /// Writes the configuration; nothing runs yet.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn new(folder: &Path, broker: &str) -> Self {
+        fs::create_dir_all(folder).expect("the folder can be made");
+        let ground = Self { folder: folder.to_owned(), running: None };
+        let config = format!(
+            "[broker]\nurl = \"{broker}\"\n[tables]\nurl = \"sqlite://{0}/tables.db\"\n\
+             [model]\ndir = \"{0}/model\"\n[ingest]\narchive = \"file://{0}/archive\"\n",
+            folder.display()
+        );
+        fs::write(ground.config(), config).expect("the configuration can be written");
+        ground
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("ground.toml")
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.folder.join("tables.db")
+    }
+
+    /// Everything ingest has said in all its lives.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("ingest.log")).unwrap_or_default()
+    }
+
+    /// Starts ingest; returns at once.
+    pub fn start(&mut self) {
+        let mut command = ground(["ingest", "--config"]);
+        command.arg(self.config());
+        self.running = Some(Running::start(&mut command, &self.folder.join("ingest.log")));
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.kill();
+        }
+    }
+
+    /// SIGTERM, and waits for an orderly end.
+    ///
+    /// # Panics
+    /// When ingest does not end, or ends with an error.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let status = running.stop();
+            assert!(status.success(), "ingest ended with {status}:\n{}", self.log());
+        }
+    }
+
+    /// The database, to read; none while it does not exist yet.
+    #[must_use]
+    pub fn open(&self) -> Option<Connection> {
+        let connection =
+            Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        connection.busy_timeout(Duration::from_secs(10)).ok()?;
+        Some(connection)
+    }
+
+    /// Failures by their identity.
+    ///
+    /// # Errors
+    /// While the tables do not exist yet.
+    pub fn failures(&self) -> rusqlite::Result<BTreeMap<FaultId, i64>> {
+        let sql = "SELECT tail, start_time, edr_point, description, fail FROM windows";
+        self.query(sql, |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), row.get(4)?)))
+    }
+
+    /// Successes by (tail, window start, point).
+    ///
+    /// # Errors
+    /// While the tables do not exist yet.
+    pub fn successes(&self) -> rusqlite::Result<BTreeMap<(String, String, String), i64>> {
+        let sql = "SELECT tail, start_time, edr_point, success FROM points WHERE success > 0";
+        self.query(sql, |row| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)))
+    }
+
+    /// Lost events and frames by reason.
+    ///
+    /// # Errors
+    /// While the tables do not exist yet.
+    pub fn losses(&self) -> rusqlite::Result<BTreeMap<String, i64>> {
+        self.query("SELECT reason, sum(lost) FROM losses GROUP BY reason", |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+    }
+
+    /// One number.
+    ///
+    /// # Errors
+    /// While the tables do not exist yet.
+    pub fn number(&self, sql: &str) -> rusqlite::Result<i64> {
+        let connection = self.open().ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        connection.query_row(sql, [], |row| row.get(0))
+    }
+
+    fn query<K: Ord, V>(
+        &self,
+        sql: &str,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<(K, V)>,
+    ) -> rusqlite::Result<BTreeMap<K, V>> {
+        let connection = self.open().ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let mut statement = connection.prepare(sql)?;
+        statement.query_map([], read)?.collect()
+    }
+}

@@ -1,0 +1,132 @@
+//! A program on the gateway that must not lose an event: it numbers what it sends, and sends again what the agent
+//! has not said it stored. The protocol is in `docs/sources.md`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Events that may be on their way at a time.
+const IN_FLIGHT: usize = 64;
+/// How long to wait for an answer before everything unstored is sent again.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// One event to send.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// `edr_date`, as text.
+    pub at: String,
+    /// `edr_point`.
+    pub point: String,
+    /// `description`.
+    pub description: String,
+    /// `FAIL` or `SUCCESS`.
+    pub state: &'static str,
+}
+
+/// A producer with a name and numbers of its own.
+#[derive(Debug)]
+pub struct Producer {
+    name: String,
+    agent: PathBuf,
+    socket: UnixDatagram,
+    next: u64,
+    unstored: VecDeque<(u64, Vec<u8>)>,
+    resent: u64,
+}
+
+impl Producer {
+    /// A producer whose answers arrive on a socket of its own in `folder`.
+    ///
+    /// # Panics
+    /// When that socket cannot be made.
+    #[must_use]
+    pub fn new(name: &str, folder: &Path, agent: &Path) -> Self {
+        let socket = UnixDatagram::bind(folder.join(format!("{name}.sock"))).expect("a socket can be made");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        Self {
+            name: name.to_owned(),
+            agent: agent.to_owned(),
+            socket,
+            next: 1,
+            unstored: VecDeque::new(),
+            resent: 0,
+        }
+    }
+
+    /// Sends one event. Waits while too many are on their way; returns when there is room for more.
+    pub fn send(&mut self, event: &Event) {
+        let (seq, producer) = (self.next, &self.name);
+        let datagram = json!({
+            "edr_date": event.at, "edr_point": event.point, "description": event.description,
+            "state": event.state, "producer": producer, "seq": seq,
+        });
+        self.next += 1;
+        self.unstored.push_back((seq, datagram.to_string().into_bytes()));
+        if let Some((_, datagram)) = self.unstored.back() {
+            self.try_send(datagram);
+        }
+        while self.unstored.len() >= IN_FLIGHT {
+            self.listen();
+        }
+    }
+
+    /// Waits until the agent has stored everything.
+    pub fn finish(&mut self) {
+        while !self.unstored.is_empty() {
+            self.listen();
+        }
+    }
+
+    /// How many events were sent.
+    #[must_use]
+    pub const fn sent(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// How many datagrams were sent more than once.
+    #[must_use]
+    pub const fn resent(&self) -> u64 {
+        self.resent
+    }
+
+    /// Takes one answer, or sends everything again when none comes.
+    fn listen(&mut self) {
+        let mut buffer = [0; 512];
+        match self.socket.recv(&mut buffer) {
+            Ok(length) => self.settle(&buffer[..length]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                self.resent += self.unstored.len() as u64;
+                for (_, datagram) in &self.unstored {
+                    self.try_send(datagram);
+                }
+            }
+            Err(error) => panic!("the producer's socket broke: {error}"),
+        }
+    }
+
+    fn settle(&mut self, answer: &[u8]) {
+        let answer: Value = serde_json::from_slice(answer).expect("the agent answers in JSON");
+        assert_eq!(answer["producer"], self.name.as_str(), "an answer for someone else");
+        let stored = answer["stored"].as_u64().expect("the agent says up to where it stored");
+        assert!(
+            stored < self.next,
+            "the agent says it stored {stored}, but only {} were sent",
+            self.next - 1
+        );
+        while self.unstored.front().is_some_and(|(seq, _)| *seq <= stored) {
+            self.unstored.pop_front();
+        }
+    }
+
+    /// A datagram may be lost: the agent may be dead, or its queue full. Then it is sent again later.
+    fn try_send(&self, datagram: &[u8]) {
+        if self.socket.send_to(datagram, &self.agent).is_err() {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
