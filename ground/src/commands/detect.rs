@@ -101,7 +101,11 @@ pub fn run(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<De
         read_history(&config.history, |files| history::recent(files, now, window, newest))?;
     print_read(&aggregates.summary, out)?;
     if selection.fell_back {
-        writeln!(out, "No file was cut within the last window; these are the newest {}.", selection.files.len())?;
+        writeln!(
+            out,
+            "No file was cut within the last window; these are the newest {}.",
+            selection.files.len()
+        )?;
     }
     let windows = detect::score(&aggregates, &model, z_threshold)?;
     let summary = DetectSummary::of(&windows, model.header().version, &aggregates.summary);

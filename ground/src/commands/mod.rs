@@ -1,5 +1,6 @@
 //! The subcommands: each takes its configuration and flags, does its work through the library, and prints.
 
+pub mod demo;
 pub mod detect;
 pub mod keygen;
 pub mod progress;

@@ -24,7 +24,12 @@ pub(super) fn read_history(
         tracing::warn!(files = selection.files.len(), "no file is recent; the newest are read instead");
     }
     let later = listing.files.len().saturating_sub(selection.files.len());
-    tracing::info!(files = selection.files.len(), left_out = later, other = listing.other_files, "reading history");
+    tracing::info!(
+        files = selection.files.len(),
+        left_out = later,
+        other = listing.other_files,
+        "reading history"
+    );
     let bar = progress::bar("Reading EDR files", selection.files.len() as u64);
     let counted = history::aggregate(&*history, &selection.files, &options, &|| bar.inc(1));
     bar.finish_and_clear();

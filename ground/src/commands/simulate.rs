@@ -93,7 +93,11 @@ pub fn run(
     bar.finish_and_clear();
     let written = written?;
     let folder = args.out.display();
-    writeln!(out, "Wrote {} rows of {} aircraft in {} files to {folder}", written.rows, args.aircraft, written.files)?;
+    writeln!(
+        out,
+        "Wrote {} rows of {} aircraft in {} files to {folder}",
+        written.rows, args.aircraft, written.files
+    )?;
     writeln!(out, "{} faults are listed in {}", fleet.faults().len(), args.out.join("labels.csv").display())?;
     Ok(written)
 }

@@ -136,7 +136,9 @@ pub fn aggregate(
     for thread in threads {
         match thread {
             Ok(counter) => counters.push(counter),
-            Err(error) if first_error.as_ref().is_none_or(|first| error.0 < first.0) => first_error = Some(error),
+            Err(error) if first_error.as_ref().is_none_or(|first| error.0 < first.0) => {
+                first_error = Some(error)
+            }
             Err(_) => {}
         }
     }

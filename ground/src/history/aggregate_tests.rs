@@ -171,7 +171,10 @@ fn a_run_without_a_usable_file_is_an_error() {
     assert!(error.contains("none of the 2 EDR files") && error.contains("e_261121_080000.csv"), "{error}");
     let empty = tempfile::tempdir().expect("a folder");
     let error = read(empty.path(), &options()).expect_err("refused").to_string();
-    assert!(error.contains("e_YYMMDD_HHMMSS*.csv") && error.contains(&empty.path().display().to_string()), "{error}");
+    assert!(
+        error.contains("e_YYMMDD_HHMMSS*.csv") && error.contains(&empty.path().display().to_string()),
+        "{error}"
+    );
 }
 
 #[test]

@@ -62,8 +62,13 @@ mod tests {
     #[test]
     fn a_folder_lists_its_files_oldest_first_and_counts_the_others() {
         let folder = tempfile::tempdir().expect("a folder");
-        let names =
-            ["e_261121_081000_b.csv", "e_261121_081000_a.csv", "e_261120_235959.csv", "e_269921_000000.csv", "x"];
+        let names = [
+            "e_261121_081000_b.csv",
+            "e_261121_081000_a.csv",
+            "e_261120_235959.csv",
+            "e_269921_000000.csv",
+            "x",
+        ];
         names.iter().for_each(|name| fs::write(folder.path().join(name), "").expect("written"));
         fs::create_dir(folder.path().join("e_261121_090000.csv")).expect("a folder");
         let listing = Folder::new(folder.path().to_owned(), "e").list().expect("a listing");

@@ -33,7 +33,9 @@ impl Interner {
         self.texts.push((parent, text.into()));
         let (texts, hasher) = (&self.texts, &self.hasher);
         self.table.insert_unique(hash, number, |&number| {
-            texts.get(number as usize).map_or(0, |(parent, text)| self::hash(hasher, *parent, text.as_bytes()))
+            texts
+                .get(number as usize)
+                .map_or(0, |(parent, text)| self::hash(hasher, *parent, text.as_bytes()))
         });
         Ok(number)
     }

@@ -21,7 +21,7 @@ use std::io::Read;
 pub use aggregate::{AggregateRow, Aggregates, PointSuccesses, aggregate};
 pub use file_name::{BadFileName, cut_time};
 pub use select::{Selection, recent, training};
-pub use summary::{ReadSummary, Rejected, RejectReason, SetAside};
+pub use summary::{ReadSummary, RejectReason, Rejected, SetAside};
 
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::window::WindowLength;

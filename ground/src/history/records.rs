@@ -290,7 +290,10 @@ fn split_quoted(text: &[u8], fields: &mut Vec<(u32, u32)>, unquoted: &mut Vec<u8
         if next == Place::FieldStart {
             fields.push((start, unquoted.len() as u32));
             start = unquoted.len() as u32;
-        } else if !matches!((place, next), (Place::FieldStart, Place::Quoted) | (Place::Quoted, Place::QuoteWithin)) {
+        } else if !matches!(
+            (place, next),
+            (Place::FieldStart, Place::Quoted) | (Place::Quoted, Place::QuoteWithin)
+        ) {
             // What is left out are the quote that opens and the one that closes; of two in a row the second stays.
             unquoted.push(byte);
         }

@@ -51,7 +51,8 @@ fn plain_records_and_lines() {
 #[test]
 fn quotes_hold_commas_quotes_and_line_feeds() {
     let text = b"a,\"b,c\",\"say \"\"no\"\"\"\n\"two\nlines\",x\ny,z\n";
-    let expected = vec![row(1, &["a", "b,c", "say \"no\""]), row(2, &["two\nlines", "x"]), row(4, &["y", "z"])];
+    let expected =
+        vec![row(1, &["a", "b,c", "say \"no\""]), row(2, &["two\nlines", "x"]), row(4, &["y", "z"])];
     for step in [1, 2, 7, 100] {
         assert_eq!(read(text, step, 100), expected);
     }
@@ -69,7 +70,8 @@ fn a_byte_order_mark_is_no_part_of_the_first_field() {
 
 #[test]
 fn a_quote_that_is_never_closed_costs_one_row() {
-    let expected = vec![row(1, &["a"]), Read_::Bad(2, RejectReason::OpenQuote), row(3, &["c"]), row(4, &["d"])];
+    let expected =
+        vec![row(1, &["a"]), Read_::Bad(2, RejectReason::OpenQuote), row(3, &["c"]), row(4, &["d"])];
     assert_eq!(read(b"a\n\"b\nc\nd\n", 2, 100), expected);
     let far: Vec<u8> = [b"\"b\n".as_slice(), &b"row\n".repeat(10)].concat();
     let rows = read(&far, 5, 12);
@@ -82,7 +84,10 @@ fn a_line_beyond_the_limit_is_passed_over() {
     let text = [&b"x".repeat(1 << 20), b"\nnext,row\n".as_slice()].concat();
     let expected = vec![Read_::Bad(1, RejectReason::TooLong), row(2, &["next", "row"])];
     assert_eq!(read(&text, 4096, 1000), expected);
-    assert_eq!(read(b"12345\n123456\n1234\n", 1, 5), [row(1, &["12345"]), Read_::Bad(2, RejectReason::TooLong), row(3, &["1234"])]);
+    assert_eq!(
+        read(b"12345\n123456\n1234\n", 1, 5),
+        [row(1, &["12345"]), Read_::Bad(2, RejectReason::TooLong), row(3, &["1234"])]
+    );
 }
 
 #[test]
@@ -98,7 +103,10 @@ fn reference(text: &[u8]) -> Vec<Vec<Vec<u8>>> {
         .flexible(true)
         .terminator(csv::Terminator::Any(b'\n'))
         .from_reader(text);
-    reader.byte_records().map(|record| record.expect("flexible").iter().map(<[u8]>::to_vec).collect()).collect()
+    reader
+        .byte_records()
+        .map(|record| record.expect("flexible").iter().map(<[u8]>::to_vec).collect())
+        .collect()
 }
 
 proptest! {

@@ -132,7 +132,8 @@ impl Events {
         for fault in &self.faults {
             let extra = fault.probability(now);
             let point = POINTS.iter().position(|point| point.edr_point == fault.edr_point);
-            let Some((point, chances)) = point.and_then(|at| Some((POINTS.get(at)?, chances.get_mut(at)?))) else {
+            let Some((point, chances)) = point.and_then(|at| Some((POINTS.get(at)?, chances.get_mut(at)?)))
+            else {
                 continue;
             };
             // What the fault leaves is shared by the others.

@@ -65,7 +65,9 @@ impl Fault {
         }
         match self.kind {
             FaultKind::Burst => BURST,
-            FaultKind::Drift => DRIFT * (at.0 - self.start.0) as f64 / (self.end.0 - self.start.0).max(1) as f64,
+            FaultKind::Drift => {
+                DRIFT * (at.0 - self.start.0) as f64 / (self.end.0 - self.start.0).max(1) as f64
+            }
             FaultKind::DropOut => 1.0,
         }
     }

@@ -139,4 +139,3 @@ fn tail(number: u16) -> Option<Tail> {
     let letter = |number: u16| char::from(b'A' + (number % 26) as u8);
     format!("TC-S{}{}", letter(number / 26), letter(number)).parse().ok()
 }
-

@@ -57,7 +57,8 @@ pub fn bundle(
 ) -> Result<Vec<u8>, BundleError> {
     let catalogue: Vec<CatalogueRow<'_>> =
         aggregates.keys().zip(training.statistics.iter().copied()).collect();
-    let text_bytes: usize = catalogue.iter().map(|(key, _)| key.edr_point.len() + key.description.len()).sum();
+    let text_bytes: usize =
+        catalogue.iter().map(|(key, _)| key.edr_point.len() + key.description.len()).sum();
     let header = Header {
         version: settings.version,
         created: settings.created,
@@ -72,7 +73,8 @@ pub fn bundle(
         text_bytes: u32::try_from(text_bytes).unwrap_or(u32::MAX),
         golden_rows: 0,
     };
-    let mut contents = BundleContents { header, catalogue: &catalogue, forest: &training.forest.bytes, golden: &[] };
+    let mut contents =
+        BundleContents { header, catalogue: &catalogue, forest: &training.forest.bytes, golden: &[] };
     let untested = body(&contents)?;
     let golden = golden_rows(&Model::open(&untested, &Limits::GROUND)?, aggregates);
     contents.header.golden_rows = golden.len() as u16;

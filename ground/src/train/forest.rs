@@ -82,7 +82,9 @@ impl ForestSettings {
             MaxSamples::Rows(0) => return Err(TrainError::MaxSamples("0".to_owned())),
             // scikit-learn, too, takes all rows where there are fewer than asked for.
             MaxSamples::Rows(wanted) => rows.min(wanted as usize),
-            MaxSamples::Share(share) if share > 0.0 && share <= 1.0 => ((share * rows as f64) as usize).max(1),
+            MaxSamples::Share(share) if share > 0.0 && share <= 1.0 => {
+                ((share * rows as f64) as usize).max(1)
+            }
             MaxSamples::Share(share) => return Err(TrainError::MaxSamples(share.to_string())),
         };
         let (trees, random_state) = (config.n_estimators as usize, config.random_state);
@@ -111,7 +113,9 @@ pub enum TrainError {
     #[error("retrain.n_estimators is {0}; it must be 1 to 65535")]
     Estimators(u32),
     /// A sample size out of range.
-    #[error("retrain.max_samples is {0}; it must be \"auto\", a whole number from 1, or a share above 0 and up to 1.0")]
+    #[error(
+        "retrain.max_samples is {0}; it must be \"auto\", a whole number from 1, or a share above 0 and up to 1.0"
+    )]
     MaxSamples(String),
     /// A contamination out of range.
     #[error("retrain.contamination is {0}; it must be \"auto\" or a share above 0 and at most 0.5")]

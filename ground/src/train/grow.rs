@@ -18,7 +18,12 @@ struct Part {
 }
 
 /// Grows a tree on a sample of rows, which is put into another order on the way.
-pub(super) fn grow(rows: &TrainingRows<'_>, sample: &mut [usize], max_depth: u32, random: &mut impl Rng) -> Tree {
+pub(super) fn grow(
+    rows: &TrainingRows<'_>,
+    sample: &mut [usize],
+    max_depth: u32,
+    random: &mut impl Rng,
+) -> Tree {
     let mut tree = vec![Grown::Leaf { rows: sample.len() as u64 }];
     let mut waiting = vec![Part { node: 0, start: 0, end: sample.len(), depth: 0 }];
     while let Some(part) = waiting.pop() {

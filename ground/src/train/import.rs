@@ -43,7 +43,8 @@ pub enum ImportError {
 /// When it is no such dump, or its trees do not fit the layout.
 pub fn import_sklearn_json(text: &str) -> Result<(ForestParts, f64), ImportError> {
     let dump: Dump = serde_json::from_str(text)?;
-    let trees = dump.trees.iter().enumerate().map(|(place, tree)| tree.grown().ok_or(ImportError::Arrays(place)));
+    let trees =
+        dump.trees.iter().enumerate().map(|(place, tree)| tree.grown().ok_or(ImportError::Arrays(place)));
     let trees = trees.collect::<Result<Vec<Tree>, _>>()?;
     Ok((pack(&trees, dump.n_features, dump.max_samples)?, dump.offset))
 }
@@ -51,7 +52,8 @@ pub fn import_sklearn_json(text: &str) -> Result<(ForestParts, f64), ImportError
 impl TreeDump {
     fn grown(&self) -> Option<Tree> {
         let nodes = self.children_left.len();
-        let lengths = [self.children_right.len(), self.feature.len(), self.threshold.len(), self.n_node_samples.len()];
+        let lengths =
+            [self.children_right.len(), self.feature.len(), self.threshold.len(), self.n_node_samples.len()];
         if nodes == 0 || lengths.iter().any(|length| *length != nodes) {
             return None;
         }

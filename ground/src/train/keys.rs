@@ -114,8 +114,7 @@ impl SigningPair {
 }
 
 fn read_hex(path: &Path) -> Result<[u8; 32], KeyError> {
-    let text =
-        fs::read_to_string(path).map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
     let bytes = HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok();
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| KeyError::NotAKey(path.to_owned()))
 }

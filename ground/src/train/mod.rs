@@ -93,11 +93,7 @@ fn scores(forest: &ForestParts, rows_of_rate: &[u64]) -> Result<Vec<Option<Fores
     Ok(rows_of_rate.par_iter().enumerate().map(score).collect())
 }
 
-fn offset(
-    share: f64,
-    scores: &[Option<ForestScore>],
-    rows_of_rate: &[u64],
-) -> Result<f64, TrainError> {
+fn offset(share: f64, scores: &[Option<ForestScore>], rows_of_rate: &[u64]) -> Result<f64, TrainError> {
     if !(share > 0.0 && share <= 0.5) {
         return Err(TrainError::Contamination(share));
     }
@@ -109,4 +105,3 @@ fn offset(
     weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     linear_percentile(&weighted, 100.0 * share).ok_or(TrainError::NoRows)
 }
-

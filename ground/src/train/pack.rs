@@ -34,7 +34,9 @@ pub enum PackError {
     #[error("tree {0} has more than {MAX_TREE_NODES} splits; choose a smaller max_samples")]
     TreeTooLarge(usize),
     /// Too many kinds of leaves.
-    #[error("the trees have more than {MAX_LEAF_LENGTHS} different path lengths; choose a smaller max_samples")]
+    #[error(
+        "the trees have more than {MAX_LEAF_LENGTHS} different path lengths; choose a smaller max_samples"
+    )]
     TooManyLengths,
     /// Too many trees or splits.
     #[error("the forest has too many {0}")]
@@ -137,7 +139,8 @@ impl Packer {
         if let Some(&place) = self.length_places.get(&length.to_bits()) {
             return Ok(Child::Leaf(place));
         }
-        let place = u16::try_from(self.lengths.len()).ok().filter(|place| usize::from(*place) < MAX_LEAF_LENGTHS);
+        let place =
+            u16::try_from(self.lengths.len()).ok().filter(|place| usize::from(*place) < MAX_LEAF_LENGTHS);
         let place = place.ok_or(PackError::TooManyLengths)?;
         self.lengths.push(length);
         self.length_places.insert(length.to_bits(), place);
@@ -184,7 +187,8 @@ mod tests {
 
     #[test]
     fn nodes_that_lead_nowhere_or_round_in_circles_are_refused() {
-        let to = |left| vec![Grown::Split { feature: 0, threshold: 0.0, left, right: 1 }, Grown::Leaf { rows: 1 }];
+        let to =
+            |left| vec![Grown::Split { feature: 0, threshold: 0.0, left, right: 1 }, Grown::Leaf { rows: 1 }];
         assert_eq!(pack(&[to(9)], 1, 2).err(), Some(PackError::Node { tree: 0, node: 0 }));
         assert_eq!(pack(&[to(0)], 1, 2).err(), Some(PackError::TreeTooLarge(0)));
     }
