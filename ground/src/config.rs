@@ -1,7 +1,10 @@
 //! The ground's configuration: one TOML file, every key with its default here.
 
+mod load;
+
 use std::path::PathBuf;
 
+pub use load::{ConfigError, ENVIRONMENT_PREFIX, Flag, load};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be set. `deploy/ground.toml` shows it with comments.

@@ -1,2 +1,184 @@
 //! Entry point: parses the command line and calls the library.
-fn main() {}
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use cabinwatch_ground::commands::{
+    broker, check_config, demo, detect, ingest, keygen, logging, publish, report, retrain, simulate, tables,
+};
+use cabinwatch_ground::config::{self, Flag, LogConfig};
+use clap::{Parser, Subcommand};
+
+/// The ground side of Cabinwatch: takes in what aircraft report about their WiFi, trains the models they score with,
+/// and reports the faults that are confirmed.
+///
+/// Exit codes: 0 it worked, 1 it failed, 2 the call or the configuration is wrong.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    /// Configuration file (TOML); `check-config` lists all settings
+    #[arg(long, global = true, value_name = "FILE", env = "CABINWATCH_GROUND_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take the aircraft's frames from the broker into the tables, until SIGTERM
+    Ingest(ingest::IngestArgs),
+    /// Score the newest EDR files: six anomaly tables and a mail
+    Detect(detect::DetectArgs),
+    /// Train a model on EDR files and sign it
+    Retrain(retrain::RetrainArgs),
+    /// Put a trained model on the broker for the aircraft to fetch
+    Publish(publish::PublishArgs),
+    /// Mail what was confirmed in a period, from the tables alone
+    Report(report::ReportArgs),
+    /// Show what the tables hold
+    Tables(tables::TablesArgs),
+    /// Make a key pair to sign models with
+    Keygen(keygen::KeygenArgs),
+    /// Write EDR files of a fleet that isn't there, with labelled faults
+    Simulate(simulate::SimulateArgs),
+    /// Show the whole path on this machine: three aircraft, a broker, the ground, and two known faults
+    Demo(demo::DemoArgs),
+    /// Run an MQTT broker for development
+    Broker(broker::BrokerArgs),
+    /// Print every setting in force, and where its value came from
+    CheckConfig(check_config::CheckConfigArgs),
+}
+
+impl Command {
+    /// The settings that flags set.
+    fn flags(&self) -> Vec<Flag> {
+        match self {
+            Self::Ingest(args) => args.flags(),
+            Self::Detect(args) => args.flags(),
+            Self::Retrain(args) => args.flags(),
+            Self::Publish(args) => args.flags(),
+            Self::Report(args) => args.flags(),
+            Self::Tables(args) => args.flags(),
+            Self::Keygen(args) => args.flags(),
+            Self::Simulate(_) | Self::Demo(_) | Self::Broker(_) | Self::CheckConfig(_) => Vec::new(),
+        }
+    }
+}
+
+/// Why the program ends badly.
+struct Failure {
+    error: Box<dyn Error>,
+    usage: bool,
+}
+
+impl Failure {
+    fn new(error: impl Error + 'static, usage: bool) -> Self {
+        Self { error: Box::new(error), usage }
+    }
+
+    /// Whether all that went wrong is that nobody reads on, as in `tables | head`.
+    fn is_closed_pipe(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self.error.as_ref());
+        while let Some(error) = cause {
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("cabinwatch-ground: {}", failure.error);
+            ExitCode::from(if failure.usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let (config, settings) = config::load(cli.config.as_deref(), variables, &cli.command.flags())
+        .map_err(|error| Failure::new(error, true))?;
+    logging::start(&match cli.command {
+        // Its progress is what one wants to see; what goes wrong is logged all the same.
+        Command::Demo(_) => LogConfig { level: "warn".to_owned(), ..config.log.clone() },
+        _ => config.log.clone(),
+    });
+    let mut out = io::stdout().lock();
+    match cli.command {
+        Command::Ingest(_) => {
+            ingest::run(&config).map_err(|e| usage(e, ingest::IngestCommandError::is_usage))
+        }
+        Command::Detect(args) => detect::run(&config, &args, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, detect::DetectError::is_usage)),
+        Command::Retrain(args) => retrain::run(&config, &args, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, retrain::RetrainError::is_usage)),
+        Command::Publish(_) => publish::run(&config, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, publish::PublishCommandError::is_usage)),
+        Command::Report(args) => report::run(&config, &args, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, report::ReportCommandError::is_usage)),
+        Command::Tables(args) => {
+            tables::run(&config, &args, &mut out).map_err(|e| usage(e, tables::TablesCommandError::is_usage))
+        }
+        Command::Keygen(args) => {
+            keygen::run(&config, &args, &mut out).map_err(|e| usage(e, keygen::KeygenError::is_usage))
+        }
+        Command::Simulate(args) => {
+            simulate::run(&config, &args, &mut out).map(drop).map_err(|e| Failure::new(e, false))
+        }
+        Command::Demo(args) => demo::run(&config, &args, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, demo::DemoCommandError::is_usage)),
+        Command::Broker(args) => broker::run(&args, &mut out).map_err(|e| Failure::new(e, false)),
+        Command::CheckConfig(args) => {
+            check_config::run(&settings, args, &mut out).map_err(|e| Failure::new(e, false))
+        }
+    }?;
+    out.flush().map_err(|error| Failure::new(error, false))
+}
+
+fn usage<E: Error + 'static>(error: E, is_usage: impl Fn(&E) -> bool) -> Failure {
+    let usage = is_usage(&error);
+    Failure::new(error, usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_file_may_stand_behind_the_command() {
+        let cli = Cli::try_parse_from([
+            "cabinwatch-ground",
+            "retrain",
+            "--history",
+            "file:///x",
+            "--config",
+            "a.toml",
+        ]);
+        assert_eq!(cli.expect("parsed").config, Some(PathBuf::from("a.toml")));
+    }
+}

@@ -3,10 +3,10 @@
 mod connection;
 mod embedded;
 mod options;
-mod publisher;
+mod publish;
 mod session;
 
 pub use connection::{Connection, Delivery, LinkEvent};
 pub use embedded::{Embedded, EmbeddedError};
-pub use options::{BrokerError, PASSWORD_VARIABLE, consumer, publisher as publisher_options};
-pub use publisher::{PublishError, publish_retained};
+pub use options::{BrokerError, PASSWORD_VARIABLE, consumer_options, publisher_options};
+pub use publish::{PublishError, publish_retained};

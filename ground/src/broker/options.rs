@@ -48,8 +48,12 @@ pub enum BrokerError {
 ///
 /// # Errors
 /// When the configuration names no usable broker.
-pub fn consumer(config: &BrokerConfig, client_id: &str, in_flight: u16) -> Result<MqttOptions, BrokerError> {
-    let mut options = publisher(config, client_id)?;
+pub fn consumer_options(
+    config: &BrokerConfig,
+    client_id: &str,
+    in_flight: u16,
+) -> Result<MqttOptions, BrokerError> {
+    let mut options = publisher_options(config, client_id)?;
     options
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_SECONDS))
@@ -63,7 +67,7 @@ pub fn consumer(config: &BrokerConfig, client_id: &str, in_flight: u16) -> Resul
 ///
 /// # Errors
 /// When the configuration names no usable broker.
-pub fn publisher(config: &BrokerConfig, client_id: &str) -> Result<MqttOptions, BrokerError> {
+pub fn publisher_options(config: &BrokerConfig, client_id: &str) -> Result<MqttOptions, BrokerError> {
     let address = Address::parse(&config.url)?;
     let mut options = MqttOptions::new(client_id, (address.host, address.port));
     options
@@ -179,9 +183,9 @@ mod tests {
         file.write_all(b"hunter2\r\n").expect("written");
         let config = BrokerConfig { password_file: file.path().to_owned(), ..BrokerConfig::default() };
         assert_eq!(password(&config).expect("read").as_deref(), Some("hunter2"));
-        assert!(matches!(publisher(&config, "x"), Err(BrokerError::NoUser)));
+        assert!(matches!(publisher_options(&config, "x"), Err(BrokerError::NoUser)));
         let missing = BrokerConfig { password_file: "/nonexistent".into(), ..BrokerConfig::default() };
-        let error = publisher(&missing, "x").expect_err("refused").to_string();
+        let error = publisher_options(&missing, "x").expect_err("refused").to_string();
         assert!(error.contains("broker.password_file") && error.contains("/nonexistent"), "{error}");
     }
 }

@@ -1,10 +1,16 @@
 //! The subcommands: each takes its configuration and flags, does its work through the library, and prints.
 
+pub mod broker;
+pub mod check_config;
 pub mod demo;
 pub mod detect;
+pub mod ingest;
 pub mod keygen;
+pub mod logging;
 pub mod progress;
+pub mod publish;
 mod read_history;
 pub mod report;
 pub mod retrain;
 pub mod simulate;
+pub mod tables;

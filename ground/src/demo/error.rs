@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::broker::{BrokerError, EmbeddedError, PublishError};
+use crate::broker::EmbeddedError;
+use crate::commands::publish::PublishCommandError;
 use crate::commands::retrain::RetrainError;
 use crate::ingest::IngestError;
 use crate::report::ReportError;
@@ -84,12 +85,9 @@ pub enum DemoError {
     /// The broker.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),
-    /// The broker's address.
-    #[error(transparent)]
-    Broker(#[from] BrokerError),
     /// Publishing the model.
     #[error(transparent)]
-    Publish(#[from] PublishError),
+    Publish(#[from] PublishCommandError),
     /// Ingest.
     #[error(transparent)]
     Ingest(#[from] IngestError),

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::{ModelOutcome, Topic};
+use cabinwatch_shared::wire::ModelOutcome;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::DemoError;
 use super::folder::{Folder, file_url};
 use super::timeline::Timeline;
-use crate::broker::{self, Embedded};
+use crate::broker::Embedded;
+use crate::commands::publish;
 use crate::commands::retrain::{self, RetrainArgs};
 use crate::config::Config;
 use crate::ingest::{self, IngestError, Summary};
 use crate::simulate::{FilePlan, Fleet, FleetPlan, Written, write_files};
-use crate::tables::{self, KnownModel, Query};
+use crate::tables::{self, Query};
 use crate::train::Evaluation;
 use crate::train::folder::ModelFolder;
 use crate::train::keys::public_hex;
@@ -75,20 +76,9 @@ pub(super) fn train(config: &Config, timeline: Timeline) -> Result<Evaluation, D
     Ok(retrain::run(&config, &args, &mut std::io::sink())?)
 }
 
-/// The trained bundle, and whose signature agents must believe.
-pub(super) struct Bundle {
-    pub version: ModelVersion,
-    pub trusted_key: String,
-    bytes: Vec<u8>,
-}
-
-/// Reads the bundle back.
-pub(super) fn bundle(config: &Config) -> Result<Bundle, DemoError> {
-    let folder = ModelFolder::of(&config.model)?;
-    let trusted = folder.trusted()?;
-    let bytes = folder.read_bundle()?;
-    let version = folder.open_model(&bytes, &[trusted])?.header().version;
-    Ok(Bundle { version, trusted_key: public_hex(trusted), bytes })
+/// The public key whose signature agents must believe.
+pub(super) fn trusted_key(config: &Config) -> Result<String, DemoError> {
+    Ok(public_hex(ModelFolder::of(&config.model)?.trusted()?))
 }
 
 /// Broker and ingest, running.
@@ -131,18 +121,10 @@ impl Ground {
         *self.progress.borrow()
     }
 
-    /// Makes the model known to the ground, then publishes it to the aircraft.
-    pub async fn publish(&self, bundle: &Bundle) -> Result<(), DemoError> {
-        let mut tables = tables::open(&self.config.tables.url, &self.config.tables)?;
-        let known = KnownModel {
-            version: bundle.version,
-            cohort: self.config.model.cohort.clone(),
-            bundle: bundle.bytes.clone(),
-        };
-        tables.put_model(&known)?;
-        let options = broker::publisher_options(&self.config.broker, "cabinwatch-demo")?;
-        let topic = Topic::Model(&known.cohort).to_string();
-        Ok(broker::publish_retained(options, topic, known.bundle).await?)
+    /// Makes the model known to the ground and publishes it to the aircraft, as the command does. Blocks.
+    pub fn publisher(&self) -> impl FnOnce() -> Result<ModelVersion, DemoError> + Send + 'static {
+        let config = self.config.clone();
+        move || Ok(publish::run(&config, &mut std::io::sink())?)
     }
 
     /// Waits until so many aircraft have reported the model in use.

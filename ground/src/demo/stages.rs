@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::agent::{Agent, Input, Status};
 use super::feed::{self, Datagram, Pace};
 use super::folder::Folder;
-use super::ground::{self, Bundle, Ground};
+use super::ground::{self, Ground};
 use super::outcome::Outcome;
 use super::progress::Progress;
 use super::timeline::{Stretch, Timeline};
@@ -99,16 +99,17 @@ async fn stages(base: &Config, settings: &Settings) -> Result<Ended, DemoError> 
     let config = ground::config(base, &folder);
     let timeline = Timeline::before(UnixSeconds(jiff::Timestamp::now().as_second()));
     let mut progress = Progress::new(6);
-    let bundle = history_and_model(&config, &folder, timeline, settings.seed, &mut progress).await?;
+    let trusted_key = history_and_model(&config, &folder, timeline, settings.seed, &mut progress).await?;
 
     let stage = progress.stage("Broker, ingest and three aircraft", None);
     let ground = Ground::start(&config)?;
     let stretches = timeline.stretches(settings.seed)?;
-    let mut aircraft = Aircraft::start(settings, &folder, timeline, &stretches, &ground, &bundle).await?;
+    let mut aircraft =
+        Aircraft::start(settings, &folder, timeline, &stretches, &ground, &trusted_key).await?;
     stage.done(&format_args!("{}; broker at {}", aircraft.names(), ground.broker_url()));
 
     let left = settings.duration.saturating_sub(started.elapsed() + ENDING).max(SHORTEST_FLIGHT);
-    aircraft.fly(timeline, left, &ground, &bundle, &mut progress).await?;
+    aircraft.fly(timeline, left, &ground, &mut progress).await?;
 
     let stage = progress.stage("Landing: everything to the ground", None);
     let (events, missing) = aircraft.land(timeline).await?;
@@ -136,7 +137,7 @@ async fn history_and_model(
     timeline: Timeline,
     seed: u64,
     progress: &mut Progress,
-) -> Result<Bundle, DemoError> {
+) -> Result<String, DemoError> {
     let stage = progress.stage("Simulating three days of history", None);
     let (settings, place) = (config.clone(), folder.clone());
     let written = blocking(move || ground::simulate_history(&settings, &place, timeline, seed)).await?;
@@ -148,7 +149,7 @@ async fn history_and_model(
         "{} fault keys, {} trees, from {} rows",
         evaluation.keys, evaluation.trees, evaluation.rows
     ));
-    ground::bundle(config)
+    ground::trusted_key(config)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -174,7 +175,7 @@ impl Aircraft {
         timeline: Timeline,
         stretches: &[Stretch],
         ground: &Ground,
-        bundle: &Bundle,
+        trusted_key: &str,
     ) -> Result<Self, DemoError> {
         let mut feeds = vec![(GATEWAY_TAIL.to_owned(), Input::Syslog, {
             feed::on_timeline(timeline, LATENESS, gateway::messages(timeline))
@@ -187,7 +188,7 @@ impl Aircraft {
         let mut aircraft = Vec::new();
         for (tail, input, feed) in feeds {
             let (place, broker) = (folder.agent(&tail), ground.broker_url());
-            let agent = Agent::start(&settings.agent, &place, &tail, input, &broker, &bundle.trusted_key)?;
+            let agent = Agent::start(&settings.agent, &place, &tail, input, &broker, trusted_key)?;
             aircraft.push(Fed { agent, input, feed: feed.into() });
         }
         for fed in &mut aircraft {
@@ -206,7 +207,6 @@ impl Aircraft {
         timeline: Timeline,
         duration: Duration,
         ground: &Ground,
-        bundle: &Bundle,
         progress: &mut Progress,
     ) -> Result<(), DemoError> {
         let datagrams = self.0.iter().map(|fed| fed.feed.len() as u64).sum();
@@ -224,13 +224,13 @@ impl Aircraft {
         };
         let pace = |from| Pace { from, begins: Instant::now(), speed };
         self.play(None, Some(model_at), pace(timeline.start), &sent, || show(&mut stage)).await?;
-        ground.publish(bundle).await?;
-        ground.model_in_use(bundle.version, self.0.len()).await?;
+        let model = blocking(ground.publisher()).await?;
+        ground.model_in_use(model, self.0.len()).await?;
         self.play(Some(model_at), None, pace(model_at), &sent, || show(&mut stage)).await?;
         stage.done(&format_args!(
             "{hours} hours at {speed:.0} times their speed, {} events and lines; model {} in use since {model_at}",
             sent.load(Ordering::Relaxed),
-            bundle.version.0
+            model.0
         ));
         Ok(())
     }

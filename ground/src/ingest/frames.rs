@@ -28,7 +28,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub fn undecodable(error: impl ToString) -> Self {
+    pub fn undecodable(error: &impl ToString) -> Self {
         Self { reason: SetAsideReason::Undecodable, message: error.to_string() }
     }
 
@@ -39,19 +39,19 @@ impl Refusal {
 
 /// The content of a payload, inflated where it is deflated, never beyond what it says and a message may be.
 pub(super) fn content(payload: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
-    let envelope = Envelope::parse(payload).map_err(Refusal::undecodable)?;
+    let envelope = Envelope::parse(payload).map_err(|error| Refusal::undecodable(&error))?;
     match envelope.encoding {
         Encoding::Plain => Ok(Cow::Borrowed(envelope.content)),
         Encoding::Deflate { inflated } => {
             let limit = inflated as usize;
             let content = miniz_oxide::inflate::decompress_to_vec_with_limit(envelope.content, limit)
                 .map_err(|error| {
-                    Refusal::undecodable(format!("the message does not inflate: {:?}", error.status))
+                    Refusal::undecodable(&format!("the message does not inflate: {:?}", error.status))
                 })?;
             if content.len() != limit {
                 let length = content.len();
                 let message = format!("the message inflates to {length} bytes and says it would to {limit}");
-                return Err(Refusal::undecodable(message));
+                return Err(Refusal::undecodable(&message));
             }
             Ok(Cow::Owned(content))
         }
@@ -102,7 +102,7 @@ pub(super) fn score_window(
     let mut differing = 0;
     let mut rows = Vec::with_capacity(frame.known.len() + frame.spelled.len());
     let known = frame.known.iter().map(|row| {
-        let row = row.map_err(Refusal::undecodable)?;
+        let row = row.map_err(|error| Refusal::undecodable(&error))?;
         Ok((names.key(row.key)?, row.fail, row.alarms))
     });
     let spelled = frame.spelled.iter().map(|row| {

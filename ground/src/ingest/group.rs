@@ -93,7 +93,7 @@ impl<'a> Group<'a> {
                 self.aircraft(tail).online = Some(false);
                 return;
             }
-            Err(error) => return self.set_aside(tail, None, Refusal::undecodable(error), payload),
+            Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
         };
         let AgentStatus { release, model, stream, .. } = status;
         let contact = (!retained).then_some(self.now);
@@ -137,7 +137,7 @@ impl<'a> Group<'a> {
                 (Taken::New, Ok(frame)) => self.frame(tail, head.stream, &frame),
                 // Where the next frame would start is lost with this one's length; the aircraft sends those again.
                 (Taken::New, Err(error)) => {
-                    self.set_aside(tail, Some(id), Refusal::undecodable(error), content);
+                    self.set_aside(tail, Some(id), Refusal::undecodable(&error), content);
                 }
             }
         }
@@ -150,7 +150,7 @@ impl<'a> Group<'a> {
 
     fn frame(&mut self, tail: &Tail, stream: StreamId, head: &FrameHead<'_>) {
         self.summary.frames += 1;
-        let decoded = head.decode().map_err(Refusal::undecodable);
+        let decoded = head.decode().map_err(|error| Refusal::undecodable(&error));
         let stored = decoded.and_then(|frame| {
             frames::check_values(&frame)?;
             self.record(FrameId { tail: tail.clone(), stream, seq: head.seq }, &frame)
@@ -193,7 +193,8 @@ impl<'a> Group<'a> {
     /// Tries a frame again that was set aside for want of its model.
     pub fn recover(&mut self, item: &SetAside) {
         let Some((stream, seq)) = item.frame else { return };
-        let decoded = FrameHead { seq, bytes: &item.bytes }.decode().map_err(Refusal::undecodable);
+        let decoded =
+            FrameHead { seq, bytes: &item.bytes }.decode().map_err(|error| Refusal::undecodable(&error));
         let stored = decoded.and_then(|frame| match frame {
             Frame::Window(window) => self.window(&item.tail, &window),
             _ => Err(Refusal::nonsense("the frame is no window")),
@@ -230,7 +231,7 @@ impl<'a> Group<'a> {
 
 /// Takes a message's content apart; all its numbers are ones that can be stored.
 fn open(content: &[u8]) -> Result<(MessageHead, Frames<'_>), Refusal> {
-    let (head, frames) = Frames::parse(content).map_err(Refusal::undecodable)?;
+    let (head, frames) = Frames::parse(content).map_err(|error| Refusal::undecodable(&error))?;
     // Each frame takes a byte at least, so the content bounds how far the numbers go.
     let last = FrameSeq(head.first.0.saturating_add(content.len() as u64));
     if head.first == FrameSeq(0) || last > MAX_SEQ || head.oldest > MAX_SEQ {

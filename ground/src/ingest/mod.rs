@@ -22,6 +22,10 @@ mod models;
 mod ranges;
 mod service;
 mod summary;
+mod worker;
+
+#[cfg(test)]
+mod fixture;
 
 pub use archive::ArchiveError;
 pub use intake::IntakeError;

@@ -2,30 +2,25 @@
 
 use std::mem;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use cabinwatch_shared::tail::Tail;
-use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{Committed, Topic, topics};
 use rumqttc::{ClientError, QoS};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinHandle};
-use tokio::time::{Instant, sleep_until};
+use tokio::task::JoinError;
 
 use super::archive::{Archive, ArchiveError};
 use super::backoff::Backoff;
-use super::intake::{Intake, IntakeError, Message, MessageKind};
+use super::intake::{Intake, IntakeError};
 use super::summary::Summary;
+use super::worker::{Done, Worker, message};
 use crate::broker::{self, BrokerError, Connection, Delivery, LinkEvent};
 use crate::config::Config;
 use crate::tables::Tables;
 
 /// Between attempts to connect.
 const CONNECT_BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(60));
-/// Between attempts to store.
-const STORE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
-/// How often an idle service looks whether something can be made up for.
-const IDLE: Duration = Duration::from_secs(10);
 
 /// Why ingest can't run. What may pass by itself (a broker or a database that is away) is waited for instead.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +67,7 @@ pub async fn run(
     };
     let mut backoff = CONNECT_BACKOFF;
     while !stopping(&stop) {
-        let options = broker::consumer(&config.broker, &config.ingest.client_id, in_flight)?;
+        let options = broker::consumer_options(&config.broker, &config.ingest.client_id, in_flight)?;
         let mut connection = Connection::open(options);
         match service.serve(&mut connection, &mut stop, &mut backoff).await? {
             End::Stopped => {
@@ -84,13 +79,18 @@ pub async fn run(
                 tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
+                    () = told_to_stop(&mut stop) => {}
                 }
             }
         }
     }
     service.report();
     Ok(*progress.borrow())
+}
+
+/// Waits for the word to stop, or for nobody to be left who could say it.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn stopping(stop: &watch::Receiver<bool>) -> bool {
@@ -106,11 +106,6 @@ fn archive_dir(url: &str) -> Result<Option<PathBuf>, IngestError> {
         Ok(path) if parsed.scheme() == "file" => Ok(Some(path)),
         _ => Err(IngestError::ArchiveUrl("it names no folder on this machine".to_owned())),
     }
-}
-
-fn now() -> UnixSeconds {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixSeconds(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// How a connection ended.
@@ -146,11 +141,11 @@ impl Service<'_> {
             }
             if self.worker.is_free() && !self.waiting.is_empty() && !stopping(stop) {
                 let rest = self.waiting.split_off(self.group.min(self.waiting.len()));
-                self.worker.start(mem::replace(&mut self.waiting, rest))?;
+                self.worker.start(mem::replace(&mut self.waiting, rest));
             }
             let sent = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop), if !stopping(stop) => Ok(()),
+                () = told_to_stop(stop), if !stopping(stop) => Ok(()),
                 done = self.worker.done() => self.stored(connection, done?).await,
                 event = connection.next() => match event {
                     LinkEvent::Connected { session_present } => {
@@ -209,8 +204,8 @@ impl Service<'_> {
     }
 
     async fn stored(&mut self, connection: &Connection, done: Done) -> Result<(), ClientError> {
+        self.report();
         if let Done::Stored { deliveries, committed } = done {
-            self.report();
             for delivery in &deliveries {
                 connection.acknowledge(delivery).await?;
             }
@@ -241,136 +236,5 @@ async fn acknowledge(connection: &Connection, committed: Vec<(Tail, Committed)>)
     Ok(())
 }
 
-fn message(delivery: &Delivery) -> Option<Message<'_>> {
-    let topic = std::str::from_utf8(&delivery.topic).ok()?;
-    let (tail, rest) = topics::parse(topic)?;
-    let kind = match rest {
-        "up/frames" => MessageKind::Frames,
-        "up/status" => MessageKind::Status { retained: delivery.retain },
-        _ => return None,
-    };
-    Some(Message { tail, kind, payload: &delivery.payload })
-}
-
-/// Stores groups, one at a time, on a thread that may block.
-struct Worker {
-    state: State,
-    backoff: Backoff,
-    retries: u64,
-}
-
-enum State {
-    /// Nothing in hand.
-    Idle { intake: Intake, since: Instant },
-    /// A group is being stored.
-    Storing(JoinHandle<(Intake, Vec<Delivery>, Result<Vec<(Tail, Committed)>, IntakeError>)>),
-    /// A group that could not be stored waits for the next attempt.
-    Waiting { intake: Intake, deliveries: Vec<Delivery>, until: Instant },
-    /// Between two of the others, and after a panic.
-    Gone,
-}
-
-/// What came of the worker's turn.
-enum Done {
-    /// A group is stored.
-    Stored { deliveries: Vec<Delivery>, committed: Vec<(Tail, Committed)> },
-    /// It goes on.
-    Again,
-}
-
-impl Worker {
-    fn new(intake: Intake) -> Self {
-        Self { state: State::Idle { intake, since: Instant::now() }, backoff: STORE_BACKOFF, retries: 0 }
-    }
-
-    const fn is_busy(&self) -> bool {
-        matches!(self.state, State::Storing(_))
-    }
-
-    const fn is_free(&self) -> bool {
-        matches!(self.state, State::Idle { .. })
-    }
-
-    const fn idle(&self) -> Option<&Intake> {
-        match &self.state {
-            State::Idle { intake, .. } | State::Waiting { intake, .. } => Some(intake),
-            State::Storing(_) | State::Gone => None,
-        }
-    }
-
-    fn start(&mut self, deliveries: Vec<Delivery>) -> Result<(), IngestError> {
-        self.state = match mem::replace(&mut self.state, State::Gone) {
-            State::Idle { intake, .. } | State::Waiting { intake, .. } => {
-                State::Storing(tokio::task::spawn_blocking(move || store(intake, deliveries)))
-            }
-            other => other,
-        };
-        Ok(())
-    }
-
-    /// Gives up a group that waits for its next attempt: the broker still has it.
-    fn abandon(&mut self) {
-        self.state = match mem::replace(&mut self.state, State::Gone) {
-            State::Waiting { intake, .. } => State::Idle { intake, since: Instant::now() },
-            other => other,
-        };
-    }
-
-    /// Waits for whatever is next: a group that is stored, the next attempt, or a look after what waits for a
-    /// model. Safe to drop and call again.
-    async fn done(&mut self) -> Result<Done, IngestError> {
-        match &mut self.state {
-            State::Storing(task) => {
-                let (intake, deliveries, result) = task.await?;
-                Ok(self.finished(intake, deliveries, result))
-            }
-            State::Waiting { until, deliveries, .. } => {
-                sleep_until(*until).await;
-                let deliveries = mem::take(deliveries);
-                self.retries += 1;
-                self.start(deliveries)?;
-                Ok(Done::Again)
-            }
-            State::Idle { since, .. } => {
-                sleep_until(*since + IDLE).await;
-                self.start(Vec::new())?;
-                Ok(Done::Again)
-            }
-            State::Gone => std::future::pending().await,
-        }
-    }
-
-    fn finished(
-        &mut self,
-        intake: Intake,
-        deliveries: Vec<Delivery>,
-        result: Result<Vec<(Tail, Committed)>, IntakeError>,
-    ) -> Done {
-        match result {
-            Ok(committed) => {
-                self.backoff.reset();
-                self.state = State::Idle { intake, since: Instant::now() };
-                Done::Stored { deliveries, committed }
-            }
-            Err(error) => {
-                let wait = self.backoff.next();
-                tracing::error!(%error, wait_ms = wait.as_millis(), "cannot store; nothing is acknowledged until it works");
-                self.state = State::Waiting { intake, deliveries, until: Instant::now() + wait };
-                Done::Again
-            }
-        }
-    }
-}
-
-fn store(
-    mut intake: Intake,
-    deliveries: Vec<Delivery>,
-) -> (Intake, Vec<Delivery>, Result<Vec<(Tail, Committed)>, IntakeError>) {
-    let messages: Vec<_> = deliveries.iter().filter_map(message).collect();
-    let mut result = Ok(Vec::new());
-    if !messages.is_empty() {
-        result = intake.store(&messages, now());
-    }
-    let result = result.and_then(|committed| intake.recover(now()).map(|()| committed));
-    (intake, deliveries, result)
-}
+#[cfg(test)]
+mod tests;

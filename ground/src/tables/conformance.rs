@@ -232,7 +232,7 @@ fn streams_and_gaps_come_back(tables: &mut dyn Tables) {
     };
     let commit = |tables: &mut dyn Tables, state: &StreamState| {
         tables.commit(&Batch { streams: vec![state.clone()], ..Batch::default() }).expect("stored");
-        assert_eq!(tables.streams().expect("read"), [state.clone()]);
+        assert_eq!(tables.streams().expect("read"), std::slice::from_ref(state));
         let gaps = tables.gaps(&Query::default()).expect("read");
         gaps.iter().map(|gap| (gap.range.first.0, gap.range.last.0, gap.noticed.0)).collect::<Vec<_>>()
     };
@@ -266,7 +266,7 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
     for record in [&silent, &speaking, &silent] {
         tables.commit(&Batch { aircraft: vec![record.clone()], ..Batch::default() }).expect("stored");
     }
-    assert_eq!(tables.aircraft().expect("read"), [speaking.clone()]);
+    assert_eq!(tables.aircraft().expect("read"), std::slice::from_ref(&speaking));
     let earlier = AircraftRecord { last_contact: Some(UnixSeconds(400)), online: Some(false), ..silent };
     tables.commit(&Batch { aircraft: vec![earlier], ..Batch::default() }).expect("stored");
     assert_eq!(tables.aircraft().expect("read"), [AircraftRecord { online: Some(false), ..speaking }]);

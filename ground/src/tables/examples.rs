@@ -8,9 +8,15 @@ use cabinwatch_shared::rate::Counts;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::{Alarms, Verdict};
 use cabinwatch_shared::window::{Window, WindowLength};
+use cabinwatch_shared::wire::{
+    FrameSeq, LossFrame, LossReason, ModelOutcome, ModelReport, StreamId, StreamStart,
+};
 use cabinwatch_shared::zscore::{KeyStatistics, ZScore};
 
-use super::{ScoredRow, ScoredWindow};
+use super::{
+    AircraftRecord, Batch, FrameId, LossRecord, ModelReportRecord, ScoredRow, ScoredWindow, SeqRange,
+    SetAside, SetAsideReason, StreamStartRecord, StreamState,
+};
 
 /// A row with these counts and alarms.
 pub(crate) fn row(point: &str, description: &str, counts: Counts, alarms: Alarms) -> ScoredRow {
@@ -33,5 +39,51 @@ pub(crate) fn window(tail: &str, start: i64) -> ScoredWindow {
             row("DNS", "refused", Counts { fail: 1, success: 99 }, Alarms::default()),
         ],
         points: vec![("DHCP".to_owned(), 1), ("DNS".to_owned(), 99), ("PORTAL".to_owned(), 7)],
+    }
+}
+
+/// A batch with one of each.
+pub(crate) fn everything() -> Batch {
+    let window = window("TC-JJA", 0);
+    let (tail, stream, at) = (window.tail.clone(), StreamId(7), UnixSeconds(300));
+    let frame = |seq| FrameId { tail: tail.clone(), stream, seq: FrameSeq(seq) };
+    let range = |first, last| SeqRange { first: FrameSeq(first), last: FrameSeq(last) };
+    Batch {
+        losses: vec![LossRecord {
+            frame: frame(2),
+            loss: LossFrame { reason: LossReason::Late, count: 3, since: at, until: at },
+        }],
+        stream_starts: vec![StreamStartRecord { frame: frame(1), start: StreamStart::NoDatabase { at } }],
+        model_reports: vec![ModelReportRecord {
+            frame: frame(3),
+            report: ModelReport { version: ModelVersion(3), at, outcome: ModelOutcome::Activated },
+        }],
+        set_aside: vec![SetAside {
+            tail: tail.clone(),
+            frame: Some((stream, FrameSeq(4))),
+            reason: SetAsideReason::Undecodable,
+            message: "the payload is cut short".to_owned(),
+            at,
+            bytes: vec![1, 2],
+        }],
+        recovered: Vec::new(),
+        aircraft: vec![AircraftRecord {
+            tail: tail.clone(),
+            last_contact: Some(at),
+            online: None,
+            release: None,
+            model: None,
+            stream: Some(stream),
+        }],
+        streams: vec![StreamState {
+            tail: tail.clone(),
+            stream,
+            committed: FrameSeq(9),
+            received: vec![range(12, 12)],
+            gaps: vec![range(5, 6)],
+            settled: FrameSeq(0),
+            updated: at,
+        }],
+        windows: vec![window],
     }
 }

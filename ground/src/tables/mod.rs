@@ -6,6 +6,7 @@
 
 mod cell;
 mod error;
+mod listing;
 mod records;
 mod row;
 mod sqlite;
@@ -19,6 +20,7 @@ pub(crate) mod examples;
 
 pub use cell::Cell;
 pub use error::TablesError;
+pub use listing::{Grid, Listing, UnknownListing};
 pub use records::{
     AircraftRecord, Batch, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, SeqRange, SetAside,
     SetAsideReason, StreamStartRecord, StreamState,

@@ -1,0 +1,115 @@
+//! `cabinwatch-ground ingest`: from the broker into the tables, until told to stop.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{Config, Flag};
+use crate::ingest::{self, IngestError, Summary};
+use crate::tables::{self, TablesError};
+
+/// How often the numbers go to the log.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+
+/// Flags of `ingest`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct IngestArgs {
+    /// The broker, e.g. mqtts://broker.example:8883
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<String>,
+    /// Where the tables are, e.g. sqlite:///data/tables.db; made if they are not there
+    #[arg(long, value_name = "URL")]
+    pub tables: Option<String>,
+    /// Folder of the window archive, e.g. file:///data/archive
+    #[arg(long, value_name = "URL")]
+    pub archive: Option<String>,
+    /// This process's name at the broker, which keeps its messages under it
+    #[arg(long, value_name = "NAME")]
+    pub client_id: Option<String>,
+}
+
+/// Why ingest failed.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestCommandError {
+    /// The tables.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// Ingest.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// The runtime or its signals.
+    #[error("cannot start: {0}")]
+    Start(#[from] io::Error),
+}
+
+impl IngestCommandError {
+    /// Whether it is the call that is wrong.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Tables(error) => matches!(error, TablesError::Url(_) | TablesError::Name { .. }),
+            Self::Ingest(error) => matches!(error, IngestError::Broker(_) | IngestError::ArchiveUrl(_)),
+            Self::Start(_) => false,
+        }
+    }
+}
+
+impl IngestArgs {
+    /// The settings the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        vec![
+            ("--broker", "broker.url", self.broker.clone()),
+            ("--tables", "tables.url", self.tables.clone()),
+            ("--archive", "ingest.archive", self.archive.clone()),
+            ("--client-id", "ingest.client_id", self.client_id.clone()),
+        ]
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it can't start.
+pub fn run(config: &Config) -> Result<(), IngestCommandError> {
+    let tables = tables::open(&config.tables.url, &config.tables)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let summary = runtime.block_on(async {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (stop, stopped) = watch::channel(false);
+        let (progress, numbers) = watch::channel(Summary::default());
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping after the group in hand");
+            stop.send_replace(true);
+            // Held, or the receiver would take its loss for a stop; a second signal changes nothing.
+            stop.closed().await;
+        });
+        tokio::spawn(report(numbers));
+        Ok::<_, IngestCommandError>(ingest::run(config, tables, stopped, &progress).await?)
+    })?;
+    tracing::info!(summary = %as_json(&summary), "stopped");
+    Ok(())
+}
+
+async fn report(numbers: watch::Receiver<Summary>) {
+    let mut last = Summary::default();
+    loop {
+        tokio::time::sleep(REPORT_EVERY).await;
+        let summary = *numbers.borrow();
+        if summary != last {
+            tracing::info!(summary = %as_json(&summary), "since the start");
+            last = summary;
+        }
+    }
+}
+
+fn as_json(summary: &Summary) -> String {
+    serde_json::to_string(summary).unwrap_or_default()
+}

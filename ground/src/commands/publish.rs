@@ -1,0 +1,112 @@
+//! `cabinwatch-ground publish`: a model bundle to the aircraft, and to the tables that ingest scores with.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use cabinwatch_shared::model::{ModelVersion, SelfTestError};
+use cabinwatch_shared::wire::Topic;
+
+use crate::broker::{self, BrokerError, PublishError};
+use crate::config::{Config, Flag};
+use crate::tables::{self, KnownModel, TablesError};
+use crate::train::folder::{FolderError, ModelFolder};
+
+/// Flags of `publish`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct PublishArgs {
+    /// Folder that `retrain` left its bundle in
+    #[arg(long, value_name = "DIR")]
+    pub model_dir: Option<PathBuf>,
+    /// The broker, e.g. mqtts://broker.example:8883
+    #[arg(long, value_name = "URL")]
+    pub broker: Option<String>,
+    /// The tables that ingest writes: it scores with the models it finds there
+    #[arg(long, value_name = "URL")]
+    pub tables: Option<String>,
+    /// The aircraft the bundle must have been made for
+    #[arg(long, value_name = "NAME")]
+    pub cohort: Option<String>,
+}
+
+/// Why nothing was published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishCommandError {
+    /// The model folder, or its bundle.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A bundle no agent would activate.
+    #[error("the bundle fails its own test: {0}")]
+    SelfTest(#[from] SelfTestError),
+    /// A bundle for others.
+    #[error("the bundle is for the cohort `{bundle}`, not for `{asked}`; its aircraft would refuse it")]
+    Cohort {
+        /// The bundle's.
+        bundle: String,
+        /// The one asked for.
+        asked: String,
+    },
+    /// The tables.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// The broker's configuration.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The broker.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Output or runtime.
+    #[error("cannot write the summary: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl PublishCommandError {
+    /// Whether it is the call that is wrong.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Folder(error) => matches!(error, FolderError::NoFolder),
+            Self::Tables(error) => matches!(error, TablesError::Url(_) | TablesError::Name { .. }),
+            Self::Broker(_) | Self::Cohort { .. } => true,
+            Self::SelfTest(_) | Self::Publish(_) | Self::Output(_) => false,
+        }
+    }
+}
+
+impl PublishArgs {
+    /// The settings the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        vec![
+            ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),
+            ("--broker", "broker.url", self.broker.clone()),
+            ("--tables", "tables.url", self.tables.clone()),
+            ("--cohort", "model.cohort", self.cohort.clone()),
+        ]
+    }
+}
+
+/// Checks the folder's bundle, makes it known in the tables, and publishes it retained. The tables come first, so
+/// that no window comes from an aircraft before the ground can read it.
+///
+/// # Errors
+/// When a step fails; publishing again is harmless.
+pub fn run(config: &Config, out: &mut dyn Write) -> Result<ModelVersion, PublishCommandError> {
+    let folder = ModelFolder::of(&config.model)?;
+    let bundle = folder.read_bundle()?;
+    let model = folder.open_model(&bundle, &[folder.trusted()?])?;
+    model.self_test()?;
+    let (version, cohort) = (model.header().version, model.header().cohort.to_owned());
+    if cohort != config.model.cohort {
+        let asked = config.model.cohort.clone();
+        return Err(PublishCommandError::Cohort { bundle: cohort, asked });
+    }
+    let options = broker::publisher_options(&config.broker, &format!("{}-publish", config.ingest.client_id))?;
+    let mut tables = tables::open(&config.tables.url, &config.tables)?;
+    tables.put_model(&KnownModel { version, cohort: cohort.clone(), bundle: bundle.clone() })?;
+    let bytes = bundle.len();
+    let topic = Topic::Model(&cohort).to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(broker::publish_retained(options, topic.clone(), bundle))?;
+    writeln!(out, "Model {} ({bytes} bytes) is on {topic} and known in the tables.", version.0)?;
+    Ok(version)
+}
