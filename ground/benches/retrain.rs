@@ -69,7 +69,10 @@ fn retrain_once(folder: &Path, edr: &Path, round: usize) -> Result<f64, Box<dyn 
     let began = Instant::now();
     let evaluation = retrain::run(&config, &RetrainArgs::default(), &mut io::sink())?;
     let seconds = began.elapsed().as_secs_f64();
-    println!("  retrain {seconds:.6} {} {} (seconds, rows out, FAIL)", evaluation.rows, evaluation.history.fail);
+    println!(
+        "  retrain {seconds:.6} {} {} (seconds, rows out, FAIL)",
+        evaluation.rows, evaluation.history.fail
+    );
     Ok(seconds)
 }
 
