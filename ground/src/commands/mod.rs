@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod check_config;
+pub mod demo;
 pub mod detect;
 pub mod ingest;
 pub mod keygen;
@@ -9,6 +10,7 @@ pub mod logging;
 pub mod progress;
 pub mod publish;
 mod read_history;
+pub mod report;
 pub mod retrain;
 pub mod simulate;
 pub mod tables;

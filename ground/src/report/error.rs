@@ -63,3 +63,11 @@ pub enum ReportError {
         source: std::io::Error,
     },
 }
+
+impl ReportError {
+    /// Whether it is a setting or a flag that is wrong, not the data.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Target(_) | Self::Address { .. } | Self::NoRecipient | Self::Period { .. })
+    }
+}
