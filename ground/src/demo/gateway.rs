@@ -36,6 +36,11 @@ pub(super) fn messages(timeline: Timeline) -> impl Iterator<Item = Datagram> {
     })
 }
 
+/// Whether a message is one that every rule set makes an event of.
+pub(super) fn is_surely_an_event(message: &Datagram) -> bool {
+    memchr::memmem::find(&message.bytes, b" DHCPACK(").is_some()
+}
+
 fn message(line: &Line, at: UnixMillis) -> Datagram {
     let Line { program, process, message, .. } = line;
     let text = format!("{PRIORITY} {at} {HOST} {program} {process} - - {message}");

@@ -25,8 +25,10 @@ use crate::train::Evaluation;
 use crate::train::folder::ModelFolder;
 use crate::train::keys::public_hex;
 
-const HISTORY_DAYS: u32 = 3;
-const HISTORY_AIRCRAFT: u16 = 6;
+/// The history of one aircraft: agents score their own aircraft, and the rates of a whole fleet together vary so much
+/// less that an ordinary window of one aircraft would stand out from them.
+const HISTORY_AIRCRAFT: u16 = 1;
+pub(super) const HISTORY_DAYS: u32 = 14;
 const FILES_PER_DAY: NonZeroU32 = NonZeroU32::new(24).expect("24 is not zero");
 const DAY_SECONDS: u32 = 86_400;
 /// The history must not hold the very events that are played later.

@@ -138,7 +138,7 @@ async fn history_and_model(
     seed: u64,
     progress: &mut Progress,
 ) -> Result<String, DemoError> {
-    let stage = progress.stage("Simulating three days of history", None);
+    let stage = progress.stage("Simulating two weeks of history", None);
     let (settings, place) = (config.clone(), folder.clone());
     let written = blocking(move || ground::simulate_history(&settings, &place, timeline, seed)).await?;
     stage.done(&format_args!("{} rows in {} files", written.rows, written.files));
@@ -178,11 +178,11 @@ impl Aircraft {
         trusted_key: &str,
     ) -> Result<Self, DemoError> {
         let mut feeds = vec![(GATEWAY_TAIL.to_owned(), Input::Syslog, {
-            feed::on_timeline(timeline, LATENESS, gateway::messages(timeline))
+            feed::on_timeline(timeline, LATENESS, gateway::messages(timeline), gateway::is_surely_an_event)
         })];
         for stretch in stretches {
             let events = feed::simulated(stretch)?;
-            let feed = feed::on_timeline(timeline, LATENESS, events.into_iter());
+            let feed = feed::on_timeline(timeline, LATENESS, events.into_iter(), |_| true);
             feeds.push((stretch.fault.tail.to_string(), Input::Events, feed));
         }
         let mut aircraft = Vec::new();

@@ -97,7 +97,7 @@ impl Fixture {
     }
 
     /// A fault key with these rates, in each window of the period.
-    pub fn fault(&self, tail: &str, edr_point: &str, description: &str, rates: Rates) {
+    pub fn fault(&self, tail: &str, edr_point: &str, description: &str, rates: &Rates) {
         let mut windows = self.windows.borrow_mut();
         for index in 0..WINDOWS {
             let window = Window::containing(MORNING.minute(5 * index).millis(), WindowLength::FIVE_MINUTES);

@@ -12,7 +12,7 @@ use crate::tables::{Query, Table, TableRow};
 #[test]
 fn the_mail_is_text_or_html_with_pictures_and_a_csv() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let mail = fixture.send();
     assert_eq!(
         mail.structure(),
@@ -28,7 +28,7 @@ fn the_mail_is_text_or_html_with_pictures_and_a_csv() {
 #[test]
 fn the_subject_counts_the_confirmed_anomalies_and_names_the_period() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let sent = fixture.sent();
     assert_eq!(sent.confirmed, 3);
     assert_eq!(sent.subject, "Cabinwatch: 3 confirmed anomalies, 21 November 2026 08:10 to 12:10 UTC");
@@ -38,7 +38,7 @@ fn the_subject_counts_the_confirmed_anomalies_and_names_the_period() {
 #[test]
 fn each_confirmed_anomaly_stands_in_html_and_text_with_all_its_figures() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let mail = fixture.send();
     for part in [mail.html(), mail.text()] {
         for figure in [
@@ -66,7 +66,7 @@ fn each_confirmed_anomaly_stands_in_html_and_text_with_all_its_figures() {
 #[test]
 fn a_picture_is_described_for_those_who_cannot_see_it() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let alternative = "Failure rate of DHCP | no address available on TC-JJA over 48 windows: highest 60.00% at \
                        21 November 2026 11:40 UTC. It is usually 5.00 ± 2.00%.";
     let mail = fixture.send();
@@ -77,8 +77,8 @@ fn a_picture_is_described_for_those_who_cannot_see_it() {
 #[test]
 fn the_attachment_holds_what_the_table_holds() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJB", "PORTAL", "redirect, \"failed\"\nbadly", Rates::burst());
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJB", "PORTAL", "redirect, \"failed\"\nbadly", &Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let attachment = String::from_utf8(fixture.send().parts("text/csv").remove(0)).expect("UTF-8");
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(TableRow::COLUMNS).expect("written");
@@ -93,7 +93,7 @@ fn the_attachment_holds_what_the_table_holds() {
 #[test]
 fn a_report_without_anomalies_is_sent_and_says_so() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::quiet());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::quiet());
     let sent = fixture.sent();
     let mail = Mime::read(&sent.path);
     assert_eq!(sent.subject, "Cabinwatch: no confirmed anomalies, 21 November 2026 08:10 to 12:10 UTC");
@@ -113,7 +113,7 @@ fn a_report_on_empty_tables_says_that_data_may_be_missing() {
 #[test]
 fn turkish_letters_arrive_as_written() {
     let fixture = Fixture::new().language(Language::Tr);
-    fixture.fault("TC-JJA", "DHCP", "IP adresi yok: ğüşıöçİ", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "IP adresi yok: ğüşıöçİ", &Rates::burst());
     let sent = fixture.sent();
     let mail = Mime::read(&sent.path);
     assert_eq!(sent.subject, "Cabinwatch: 3 doğrulanmış anomali, 21 Kasım 2026 08:10 - 12:10 UTC");
@@ -132,7 +132,7 @@ fn the_strongest_faults_have_pictures_and_the_rest_is_counted() {
     let fixture = Fixture::new();
     for number in 0..45 {
         let z_score = 10.0 + f64::from(number);
-        fixture.fault("TC-JJA", "PORTAL", &format!("fault {number}"), Rates::burst().scored(z_score));
+        fixture.fault("TC-JJA", "PORTAL", &format!("fault {number}"), &Rates::burst().scored(z_score));
     }
     let mail = fixture.send();
     assert_eq!(mail.parts("image/png").len(), 20);
@@ -146,7 +146,7 @@ fn the_strongest_faults_have_pictures_and_the_rest_is_counted() {
 #[test]
 fn a_fault_of_the_whole_fleet_names_no_aircraft() {
     let fixture = Fixture::new();
-    fixture.fault("FLEET", "DHCP", "no address available", Rates::burst());
+    fixture.fault("FLEET", "DHCP", "no address available", &Rates::burst());
     let text = fixture.send().text();
     assert!(text.contains("whole fleet: DHCP | no address available"));
     assert!(text.contains("Affected: 1 kind of fault; the data does not tell on which aircraft."));
@@ -155,7 +155,7 @@ fn a_fault_of_the_whole_fleet_names_no_aircraft() {
 #[test]
 fn what_was_lost_is_said_where_rates_are_shown() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     fixture.loss(120);
     let mail = fixture.send();
     for part in [mail.html(), mail.text()] {
@@ -172,7 +172,7 @@ fn hostile_text_stays_text() {
     let fixture = Fixture::new();
     let hostile =
         "<script>alert('x')</script>\" onload=\"y\r\nBcc: victim@example.com\r\n\r\n\u{202e}evil & <b>";
-    fixture.fault("TC-JJA", "<img src=x>", hostile, Rates::burst());
+    fixture.fault("TC-JJA", "<img src=x>", hostile, &Rates::burst());
     let mail = fixture.send();
     let html = mail.html();
     assert!(!html.contains("<script>") && !html.contains("<img src=x>") && !html.contains("<b>"));
@@ -207,7 +207,7 @@ fn an_address_that_would_add_a_header_is_refused() {
 #[test]
 fn the_same_run_leaves_one_mail_with_the_same_bytes() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let first = fixture.sent();
     let bytes = std::fs::read(&first.path).expect("readable");
     let again = fixture.sent();
@@ -230,7 +230,7 @@ fn runs_over_other_periods_or_models_or_languages_have_other_names() {
 #[test]
 fn a_run_of_the_tables_covers_what_they_hold() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let run = Run::of_tables(&*fixture.tables(), None, None, MORNING.minute(999)).expect("read");
     assert_eq!(
         (run.from, run.until, run.rows, run.windows),
@@ -247,7 +247,7 @@ proptest! {
     #[test]
     fn any_text_gives_a_mail_whose_attachment_reads_back(point in "\\PC{1,12}|[\r\n<>&\"',]{1,8}", description in ".{0,40}|[\r\n<>&\"',=.]{0,20}") {
         let fixture = Fixture::new();
-        fixture.fault("TC-JJA", &point, &description, Rates::burst());
+        fixture.fault("TC-JJA", &point, &description, &Rates::burst());
         let mail = fixture.send();
         let attachment = mail.parts("text/csv").remove(0);
         let mut reader = csv::Reader::from_reader(attachment.as_slice());
@@ -256,7 +256,7 @@ proptest! {
         prop_assert_eq!(&fields[0][14], point.as_str());
         prop_assert_eq!(&fields[0][15], description.as_str());
         let harmless = Fixture::new();
-        harmless.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+        harmless.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
         let marks = |html: String| ['<', '>', '"'].map(|mark| html.matches(mark).count());
         prop_assert_eq!(marks(mail.html()), marks(harmless.send().html()), "no text becomes markup");
     }
@@ -265,7 +265,7 @@ proptest! {
 #[test]
 fn only_the_runs_period_is_reported() {
     let fixture = Fixture::new();
-    fixture.fault("TC-JJA", "DHCP", "no address available", Rates::burst());
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let early = Run { until: MORNING.minute(60), ..fixture.run() };
     let sent = super::send(&fixture.mail, &early, &*fixture.tables()).expect("sent");
     assert_eq!(sent.confirmed, 0);
