@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cabinwatch_ground::commands::{
-    broker, check_config, detect, ingest, keygen, logging, publish, retrain, simulate, tables,
+    broker, check_config, demo, detect, ingest, keygen, logging, publish, report, retrain, simulate, tables,
 };
-use cabinwatch_ground::config::{self, Flag};
+use cabinwatch_ground::config::{self, Flag, LogConfig};
 use clap::{Parser, Subcommand};
 
 /// The ground side of Cabinwatch: takes in what aircraft report about their WiFi, trains the models they score with,
@@ -36,12 +36,16 @@ enum Command {
     Retrain(retrain::RetrainArgs),
     /// Put a trained model on the broker for the aircraft to fetch
     Publish(publish::PublishArgs),
+    /// Mail what was confirmed in a period, from the tables alone
+    Report(report::ReportArgs),
     /// Show what the tables hold
     Tables(tables::TablesArgs),
     /// Make a key pair to sign models with
     Keygen(keygen::KeygenArgs),
     /// Write EDR files of a fleet that isn't there, with labelled faults
     Simulate(simulate::SimulateArgs),
+    /// Show the whole path on this machine: three aircraft, a broker, the ground, and two known faults
+    Demo(demo::DemoArgs),
     /// Run an MQTT broker for development
     Broker(broker::BrokerArgs),
     /// Print every setting in force, and where its value came from
@@ -56,9 +60,10 @@ impl Command {
             Self::Detect(args) => args.flags(),
             Self::Retrain(args) => args.flags(),
             Self::Publish(args) => args.flags(),
+            Self::Report(args) => args.flags(),
             Self::Tables(args) => args.flags(),
             Self::Keygen(args) => args.flags(),
-            Self::Simulate(_) | Self::Broker(_) | Self::CheckConfig(_) => Vec::new(),
+            Self::Simulate(_) | Self::Demo(_) | Self::Broker(_) | Self::CheckConfig(_) => Vec::new(),
         }
     }
 }
@@ -106,7 +111,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let (config, settings) = config::load(cli.config.as_deref(), variables, &cli.command.flags())
         .map_err(|error| Failure::new(error, true))?;
-    logging::start(&config.log);
+    logging::start(&match cli.command {
+        // Its progress is what one wants to see; what goes wrong is logged all the same.
+        Command::Demo(_) => LogConfig { level: "warn".to_owned(), ..config.log.clone() },
+        _ => config.log.clone(),
+    });
     let mut out = io::stdout().lock();
     match cli.command {
         Command::Ingest(_) => {
@@ -121,6 +130,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Publish(_) => publish::run(&config, &mut out)
             .map(drop)
             .map_err(|e| usage(e, publish::PublishCommandError::is_usage)),
+        Command::Report(args) => report::run(&config, &args, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, report::ReportCommandError::is_usage)),
         Command::Tables(args) => {
             tables::run(&config, &args, &mut out).map_err(|e| usage(e, tables::TablesCommandError::is_usage))
         }
@@ -130,6 +142,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Simulate(args) => {
             simulate::run(&config, &args, &mut out).map(drop).map_err(|e| Failure::new(e, false))
         }
+        Command::Demo(args) => demo::run(&config, &args, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, demo::DemoCommandError::is_usage)),
         Command::Broker(args) => broker::run(&args, &mut out).map_err(|e| Failure::new(e, false)),
         Command::CheckConfig(args) => {
             check_config::run(&settings, args, &mut out).map_err(|e| Failure::new(e, false))

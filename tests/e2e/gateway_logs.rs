@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use cabinwatch_tests::aircraft::Aircraft;
@@ -62,7 +63,7 @@ impl Gateway {
     fn takes(&self, events: i64) {
         let mut seen = 0;
         eventually(&format!("{events} events (the last count follows on failure)"), LIMIT, || {
-            seen = self.aircraft.status()["events"].as_i64()?;
+            seen = self.aircraft.status()["counters"]["events"].as_i64()?;
             (seen >= events).then_some(())
         });
         assert_eq!(seen, events, "more events than the log holds");
@@ -165,11 +166,12 @@ fn freeradius_log_through_udp_on_loopback() {
     let mut gateway = Gateway::with(&format!("syslog_udp = [\"127.0.0.1:{port}\"]\n"));
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.connect(("127.0.0.1", port)).expect("loopback is there");
-    // Until the agent listens, the kernel answers that nobody does.
+    // Where nobody listens yet, the kernel says so at the send after the one that was refused.
     eventually("the agent to listen on UDP", LIMIT, || {
-        let probed =
-            socket.send(b"<30>1 2026-11-21T08:00:00Z vm probe - - - -").and_then(|_| socket.send(b""));
-        probed.ok()
+        let probe = b"<30>1 2026-11-21T08:00:00Z vm probe - - - another program's line";
+        socket.send(probe).ok()?;
+        thread::sleep(Duration::from_millis(50));
+        socket.send(probe).ok()
     });
     for line in log("freeradius.rfc5424.log").lines() {
         socket.send(line.as_bytes()).expect("the agent takes the line");

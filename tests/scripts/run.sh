@@ -36,10 +36,11 @@ stage_dependencies() {
 
 stage_lint() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
 
-# One profile for everything that is tested: the programs that the later stages start are built here, once.
-stage_build() { cargo build --locked --workspace --bins --examples && cargo test --locked --workspace --no-run; }
+# One profile, and always the whole workspace: every other selection of packages has other features, and cargo would
+# build everything below once more for it. The programs that later stages start are built here, too.
+stage_build() { cargo build --locked --workspace --all-targets; }
 
-stage_unit() { cargo test --locked --workspace --exclude cabinwatch-tests --no-fail-fast; }
+stage_unit() { cargo test --locked --workspace --no-fail-fast; }
 
 stage_no-std() { cross/prove-no-std.sh; }
 
@@ -60,7 +61,7 @@ stage_demo() { end_to_end demo; }
 stage_kill() { end_to_end kill; }
 
 # --nocapture: what these tests print (seeds, counts) tells what was really done.
-end_to_end() { cargo test --locked --package cabinwatch-tests --test e2e -- --nocapture "$1::"; }
+end_to_end() { cargo test --locked --workspace --test e2e -- --nocapture "$1::"; }
 
 # Adds up the "N passed; M failed" lines of the log.
 count() { grep -oE "[0-9]+ $1" "$LOG" | awk '{ sum += $1 } END { print sum + 0 }'; }

@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod check_config;
+pub mod demo;
 pub mod detect;
 pub mod ingest;
 pub mod keygen;

@@ -79,13 +79,18 @@ pub async fn run(
                 tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
+                    () = told_to_stop(&mut stop) => {}
                 }
             }
         }
     }
     service.report();
     Ok(*progress.borrow())
+}
+
+/// Waits for the word to stop, or for nobody to be left who could say it.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn stopping(stop: &watch::Receiver<bool>) -> bool {
@@ -140,7 +145,7 @@ impl Service<'_> {
             }
             let sent = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop), if !stopping(stop) => Ok(()),
+                () = told_to_stop(stop), if !stopping(stop) => Ok(()),
                 done = self.worker.done() => self.stored(connection, done?).await,
                 event = connection.next() => match event {
                     LinkEvent::Connected { session_present } => {
@@ -199,8 +204,8 @@ impl Service<'_> {
     }
 
     async fn stored(&mut self, connection: &Connection, done: Done) -> Result<(), ClientError> {
+        self.report();
         if let Done::Stored { deliveries, committed } = done {
-            self.report();
             for delivery in &deliveries {
                 connection.acknowledge(delivery).await?;
             }

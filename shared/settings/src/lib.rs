@@ -178,7 +178,7 @@ impl Layers {
             return Err(SettingsError::UnknownKey { key: key.to_owned(), origin: origin.clone() });
         };
         let value = match known {
-            Value::String(_) => Value::String(text.to_owned()),
+            Value::String(_) if !self.open.contains(&key) => Value::String(text.to_owned()),
             _ => format!("value = {text}")
                 .parse::<Table>()
                 .ok()

@@ -95,3 +95,23 @@ fn what_is_no_toml_is_shown_with_its_line() {
     let error = defaults().file(file.path()).expect_err("refused").to_string();
     assert!(error.contains("line 1"), "{error}");
 }
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Open {
+    samples: toml::Value,
+}
+
+#[test]
+fn a_setting_of_open_shape_may_be_text_or_a_number_in_every_layer() {
+    let load = |text: &str| {
+        Layers::over(&Open { samples: "auto".into() })
+            .map(|layers| layers.with_open("samples"))
+            .and_then(|layers| layers.flag("--samples", "samples", Some(text)))
+            .and_then(Layers::load::<Open>)
+            .map(|(open, _)| open.samples)
+            .expect("valid")
+    };
+    assert_eq!(load("0.5"), toml::Value::Float(0.5));
+    assert_eq!(load("256"), toml::Value::Integer(256));
+    assert_eq!(load("auto"), toml::Value::String("auto".to_owned()));
+}

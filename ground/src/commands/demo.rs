@@ -1,0 +1,156 @@
+//! `cabinwatch-ground demo`: everything on this machine, with a known fault.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use comfy_table::Table;
+
+use crate::config::Config;
+use crate::demo::{self, DemoError, Ended, Found, Injected, Settings};
+
+/// The agent's program beside ours.
+const AGENT: &str = "cabinwatch-agent";
+
+/// Flags of `demo`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DemoArgs {
+    /// About how long it takes, e.g. 60s or 2m
+    #[arg(long = "for", value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// Folder for everything the demo makes; it must be new, empty, or an earlier demo's
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The agent's program; default: cabinwatch-agent beside this program
+    #[arg(long, value_name = "PATH")]
+    pub agent: Option<PathBuf>,
+    /// Seed of the simulation
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Why the demo did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoCommandError {
+    /// A stage failed.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// It ran, but something is missing.
+    #[error("the demo ran, but {what}; see {}", summary.display())]
+    NotGood {
+        /// What is missing.
+        what: &'static str,
+        /// Where it stands.
+        summary: PathBuf,
+    },
+    /// Output.
+    #[error("cannot write the summary: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl DemoCommandError {
+    /// Whether it is the call that is wrong.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Demo(error) if error.is_usage())
+    }
+}
+
+/// Runs the demo and prints what came of it.
+///
+/// # Errors
+/// When a stage fails, an injected fault was not found, or anything was lost.
+pub fn run(config: &Config, args: &DemoArgs, out: &mut dyn Write) -> Result<Ended, DemoCommandError> {
+    let agent = match &args.agent {
+        Some(agent) => agent.clone(),
+        None => std::env::current_exe()?.with_file_name(AGENT),
+    };
+    let settings = Settings { duration: args.duration, out: args.out.clone(), agent, seed: args.seed };
+    let ended = demo::run(config, &settings)?;
+    print(&ended, out)?;
+    if ended.outcome.lost > 0 {
+        return Err(DemoCommandError::NotGood { what: "something was lost", summary: ended.summary });
+    }
+    if !ended.outcome.is_good() {
+        return Err(DemoCommandError::NotGood {
+            what: "an injected fault was not found",
+            summary: ended.summary,
+        });
+    }
+    Ok(ended)
+}
+
+fn print(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+    let outcome = &ended.outcome;
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["Injected fault", "Aircraft", "When (UTC)", "Found"]);
+    for fault in &outcome.injected {
+        let windows: Vec<&Found> = outcome.windows_of(fault).collect();
+        table.add_row([
+            format!("{} | {} ({})", fault.edr_point, fault.description, fault.kind.replace('_', "-")),
+            fault.tail.clone(),
+            format!("{} to {}", fault.start, fault.end),
+            found(fault, &windows),
+        ]);
+    }
+    writeln!(out, "\n{table}")?;
+    writeln!(
+        out,
+        "{} events, {} frames, {} lost. {} more windows were confirmed that are no injected fault.",
+        outcome.events,
+        outcome.frames,
+        outcome.lost,
+        outcome.others()
+    )?;
+    writeln!(out, "\nSummary  {}", ended.summary.display())?;
+    writeln!(out, "Mail     {}", ended.report.path.display())?;
+    writeln!(out, "Tables   {}", ended.tables_url)?;
+    writeln!(
+        out,
+        "Look at them: cabinwatch-ground tables --tables {} --table combined_repeated --format table",
+        ended.tables_url
+    )
+}
+
+fn found(fault: &Injected, windows: &[&Found]) -> String {
+    let highest = windows.iter().filter_map(|found| found.z_score).max_by(f64::total_cmp);
+    match highest {
+        Some(z_score) => {
+            let seconds = fault.end.0 - fault.start.0;
+            let first = windows.first().map_or(fault.start, |found| found.start_time);
+            format!(
+                "yes: {} windows in {} min, from {first}, z up to {z_score:.1}",
+                windows.len(),
+                seconds / 60
+            )
+        }
+        None => "NO".to_owned(),
+    }
+}
+
+/// `90s`, `2m` or a bare number of seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (digits, factor) = match text.strip_suffix('m') {
+        Some(minutes) => (minutes, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("\"{text}\" is no duration; write 60s or 2m"))?;
+    let seconds = number.checked_mul(factor).filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text} is not between 1 second and a day"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_seconds_or_minutes() {
+        assert_eq!(parse_duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("5"), Ok(Duration::from_secs(5)));
+        for text in ["", "s", "0s", "1h", "-3s", "99999999999999999999m", "1.5m", "ü"] {
+            assert!(parse_duration(text).is_err(), "{text:?}");
+        }
+    }
+}
