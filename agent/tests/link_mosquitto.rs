@@ -15,7 +15,7 @@ use cabinwatch_agent::config::Config;
 use cabinwatch_agent::link::{self, LinkHandle};
 use cabinwatch_agent::pipeline::Input;
 use cabinwatch_agent::store::{Change, Store};
-use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
+use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{
     Committed, Encoding, Envelope, FrameSeq, Frames, LinkState, LossFrame, LossReason, StreamId, Topic,
 };
@@ -250,8 +250,7 @@ impl Agent {
         let mut bytes = Vec::new();
         frame.write(&mut bytes).expect("encodes");
         let frames = vec![bytes; count as usize];
-        let at = Some(UnixMillis(NOW.0 * 1000));
-        self.store.write(&Change { at, frames, ..Change::default() }).expect("written");
+        self.store.write(&Change { frames, ..Change::at(NOW) }).expect("written");
         self.written += count;
         if let Some(link) = &self.link {
             link.wake();

@@ -15,8 +15,7 @@ pub use error::CommandError;
 
 use cabinwatch_shared::time::UnixMillis;
 
-use crate::config::Config;
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::pipeline::Settings;
 use crate::pipeline::clock::{Clock, SystemClock};
 use crate::pipeline::state::State;
@@ -55,3 +54,6 @@ impl Snapshot {
 fn settings(config: &Config) -> Result<Settings, CommandError> {
     Settings::from_config(config).map_err(|error: ConfigError| CommandError::Config(error.into()))
 }
+
+#[cfg(test)]
+mod tests;

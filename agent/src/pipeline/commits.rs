@@ -23,12 +23,11 @@ const IDLE_KEYS: usize = 1024;
 impl<C: Clock> Engine<C> {
     /// Ends the group: what it counts is noted in the state, and its bytes go into the change that is begun here.
     pub(super) fn begin_change(&mut self) -> Change {
-        let at = self.clock.wall();
-        let mut change = Change { at: Some(at), ..Change::default() };
+        let mut change = Change::at(self.clock.wall().seconds());
         if !self.group.is_empty() {
             let watermark = self.state.watermark.at(self.clock.since_boot());
             let (body, cursors, counts) = self.group.finish(watermark);
-            self.state.note(cursors, &counts, at.seconds());
+            self.state.note(cursors, &counts, change.at);
             change.keys = self.store.take_unwritten_keys();
             change.group = Some(body);
         }

@@ -41,4 +41,4 @@ pub const QUEUE_CAPACITY: usize = 64;
 pub type Outgoing = Arc<dyn Fn() + Send + Sync>;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

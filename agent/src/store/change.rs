@@ -2,7 +2,7 @@
 //! connection and once the file has told whether the first try reached it.
 
 use cabinwatch_shared::model::ModelVersion;
-use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
+use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::Committed;
 use rusqlite::{Connection, params};
 
@@ -47,10 +47,10 @@ pub struct Removal {
 }
 
 /// Everything one transaction may do; what is empty is not done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Wall clock, for the rows that say when they were written.
-    pub at: Option<UnixMillis>,
+    /// By the wall clock, for the rows that say when they were written.
+    pub at: UnixSeconds,
     /// Keys that the group names and the table lacks.
     pub keys: Vec<KeyEntry>,
     /// A group of events.
@@ -71,6 +71,25 @@ pub struct Change {
     pub removal: Removal,
 }
 
+impl Change {
+    /// A change at that time that does nothing yet.
+    #[must_use]
+    pub fn at(at: UnixSeconds) -> Self {
+        Self {
+            at,
+            keys: Vec::new(),
+            group: None,
+            frames: Vec::new(),
+            windows: Vec::new(),
+            keys_in_use: Vec::new(),
+            checkpoint: None,
+            model: None,
+            committed: None,
+            removal: Removal::default(),
+        }
+    }
+}
+
 /// What a transaction found, once it is committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
@@ -85,7 +104,7 @@ pub(super) fn apply(
     last_group: u64,
 ) -> Result<Outcome, StoreError> {
     let last_group = i64::try_from(last_group).unwrap_or(i64::MAX);
-    let at = change.at.unwrap_or(UnixMillis(0)).seconds();
+    let at = change.at;
     write_log(connection, change, last_group, at)?;
     if !change.frames.is_empty() {
         outbox::append(connection, &change.frames, at)?;
@@ -113,22 +132,18 @@ fn write_log(
     group: i64,
     at: UnixSeconds,
 ) -> Result<(), StoreError> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO keys (id, edr_point, description, last_group) VALUES (?1, ?2, ?3, ?4)",
-    )?;
     for key in &change.keys {
-        insert.execute(params![key.id.0, key.edr_point, key.description, group])?;
+        let sql = "INSERT INTO keys (id, edr_point, description, last_group) VALUES (?1, ?2, ?3, ?4)";
+        connection.prepare_cached(sql)?.execute(params![key.id.0, key.edr_point, key.description, group])?;
     }
     if let Some(body) = &change.group {
         connection
             .prepare_cached("INSERT INTO events (id, stored, body) VALUES (?1, ?2, ?3)")?
             .execute(params![group, at.0, body])?;
     }
-    if !change.keys_in_use.is_empty() {
-        let mut touch = connection.prepare_cached("UPDATE keys SET last_group = ?1 WHERE id = ?2")?;
-        for id in &change.keys_in_use {
-            touch.execute(params![group, id.0])?;
-        }
+    for id in &change.keys_in_use {
+        let sql = "UPDATE keys SET last_group = ?1 WHERE id = ?2";
+        connection.prepare_cached(sql)?.execute(params![group, id.0])?;
     }
     Ok(())
 }

@@ -96,14 +96,14 @@ pub struct Counts(BTreeMap<u8, u64>);
 impl Counts {
     /// Adds to a counter.
     pub fn add(&mut self, counter: Counter, count: u64) {
-        self.add_code(counter.code(), count);
+        if count > 0 {
+            self.add_code(counter.code(), count);
+        }
     }
 
     pub(super) fn add_code(&mut self, code: u8, count: u64) {
-        if count > 0 {
-            let total = self.0.entry(code).or_default();
-            *total = total.saturating_add(count);
-        }
+        let total = self.0.entry(code).or_default();
+        *total = total.saturating_add(count);
     }
 
     /// Adds all of another set.

@@ -90,7 +90,7 @@ fn first_change(start: StreamStart) -> Result<Change, WireError> {
         frames.push(encode(&Frame::Loss(loss))?);
         checkpoint.counts.add(Counter::DatabasesSetAside, 1);
     }
-    Ok(Change { at: Some(at.millis()), frames, checkpoint: Some(checkpoint), ..Change::default() })
+    Ok(Change { frames, checkpoint: Some(checkpoint), ..Change::at(at) })
 }
 
 fn encode(frame: &Frame<'_>) -> Result<Vec<u8>, WireError> {

@@ -59,6 +59,9 @@ fn the_files_of_a_killed_agent_hold_all_that_was_committed() {
     for name in ["agent.db", "agent.db-wal"] {
         fs::copy(agent.folder.path().join(name), elsewhere.path().join(name)).expect("copied");
     }
+    let reader = Reader::open(&elsewhere.path().join("agent.db")).expect("a reader needs no agent");
+    assert!(reader.last_stored().expect("readable").is_some());
+    drop(reader);
     let mut killed = Agent::start();
     killed.stop();
     killed.folder = elsewhere;

@@ -28,14 +28,14 @@ use crate::sources::EventBatch;
 use crate::store::{Counter, Reader};
 
 /// A start of a window, and where the tests' wall clock stands at first.
-pub(super) const T0: i64 = 1_795_248_600;
+pub(crate) const T0: i64 = 1_795_248_600;
 
-pub(super) const FAIL: EventState = EventState::Fail;
-pub(super) const SUCCESS: EventState = EventState::Success;
+pub(crate) const FAIL: EventState = EventState::Fail;
+pub(crate) const SUCCESS: EventState = EventState::Success;
 
 /// Both clocks, in milliseconds.
 #[derive(Clone)]
-pub(super) struct TestClock(Rc<Cell<(i64, u64)>>);
+pub(crate) struct TestClock(Rc<Cell<(i64, u64)>>);
 
 impl Clock for TestClock {
     fn wall(&self) -> UnixMillis {
@@ -48,31 +48,31 @@ impl Clock for TestClock {
 }
 
 impl TestClock {
-    pub(super) fn advance(&self, seconds: i64) {
+    pub(crate) fn advance(&self, seconds: i64) {
         let (wall, boot) = self.0.get();
         self.0.set((wall + seconds * 1000, boot + seconds.unsigned_abs() * 1000));
     }
 
-    pub(super) fn set_wall(&self, seconds: i64) {
+    pub(crate) fn set_wall(&self, seconds: i64) {
         self.0.set((seconds * 1000, self.0.get().1));
     }
 }
 
 /// An agent without sources and link.
-pub(super) struct Agent {
-    pub(super) folder: TempDir,
-    pub(super) clock: TestClock,
-    pub(super) settings: Settings,
-    pub(super) stop: Arc<AtomicBool>,
+pub(crate) struct Agent {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: TestClock,
+    pub(crate) settings: Settings,
+    pub(crate) stop: Arc<AtomicBool>,
     engine: Option<Engine<TestClock>>,
 }
 
 impl Agent {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(|_| ())
     }
 
-    pub(super) fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let config = Config { tail: "TC-JJA".to_owned(), ..Config::default() };
         let mut settings = Settings::from_config(&config).expect("valid");
         change(&mut settings);
@@ -87,69 +87,69 @@ impl Agent {
         agent
     }
 
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("agent.db")
     }
 
-    pub(super) fn engine(&mut self) -> &mut Engine<TestClock> {
+    pub(crate) fn engine(&mut self) -> &mut Engine<TestClock> {
         self.engine.as_mut().expect("it runs")
     }
 
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.engine = None;
     }
 
     /// Ends the process without a word, as far as one process can: what was not committed is gone.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.stop();
         let (settings, clock) = (self.settings.clone(), self.clock.clone());
         let engine = Engine::open(self.path(), settings, clock, Arc::clone(&self.stop));
         self.engine = Some(engine.expect("opens"));
     }
 
-    pub(super) fn take(&mut self, input: Input) {
+    pub(crate) fn take(&mut self, input: Input) {
         self.engine().take(input).expect("taken");
         self.tick();
     }
 
-    pub(super) fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.engine().tick().expect("done");
     }
 
     /// Hands over events at seconds after `T0`, in one batch.
-    pub(super) fn events(&mut self, events: &[(i64, &str, &str, EventState)]) {
+    pub(crate) fn events(&mut self, events: &[(i64, &str, &str, EventState)]) {
         let mut batch = EventBatch::default();
         events.iter().for_each(|event| push(&mut batch, *event));
         self.take(Input::Batch(batch));
     }
 
     /// Lets the group's time run out.
-    pub(super) fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         self.engine().commit_group().expect("committed");
     }
 
     /// Lets the clocks run, a second at a time, as the engine's own timeouts would.
-    pub(super) fn pass(&mut self, seconds: i64) {
+    pub(crate) fn pass(&mut self, seconds: i64) {
         for _ in 0..seconds {
             self.clock.advance(1);
             self.tick();
         }
     }
 
-    pub(super) fn counted(&mut self, counter: Counter) -> u64 {
+    pub(crate) fn counted(&mut self, counter: Counter) -> u64 {
         self.commit();
         self.engine().state.counts.get(counter)
     }
 
     /// The frames in the outbox.
-    pub(super) fn frames(&self) -> Vec<StoredBytes> {
+    pub(crate) fn frames(&self) -> Vec<StoredBytes> {
         let reader = Reader::open(&self.path()).expect("a database");
         let frames = reader.frames(FrameSeq(0), usize::MAX).expect("readable");
         frames.into_iter().map(|(seq, bytes)| StoredBytes { seq, bytes }).collect()
     }
 
     /// The windows among the frames.
-    pub(super) fn windows(&self) -> Vec<WindowSeen> {
+    pub(crate) fn windows(&self) -> Vec<WindowSeen> {
         let frames = self.frames();
         let windows = frames.iter().filter_map(|frame| match frame.decode() {
             Frame::Window(window) => Some(spelled_out(&window)),
@@ -160,15 +160,15 @@ impl Agent {
 }
 
 /// A window as a frame told it: its start after `T0`, successes by point, failures by key.
-pub(super) type WindowSeen = (i64, Vec<(String, u64)>, Vec<(String, u64)>);
+pub(crate) type WindowSeen = (i64, Vec<(String, u64)>, Vec<(String, u64)>);
 
-pub(super) struct StoredBytes {
-    pub(super) seq: FrameSeq,
+pub(crate) struct StoredBytes {
+    pub(crate) seq: FrameSeq,
     bytes: Vec<u8>,
 }
 
 impl StoredBytes {
-    pub(super) fn decode(&self) -> Frame<'_> {
+    pub(crate) fn decode(&self) -> Frame<'_> {
         FrameHead { seq: self.seq, bytes: &self.bytes }.decode().expect("a frame")
     }
 }
@@ -187,17 +187,17 @@ fn spelled_out(window: &cabinwatch_shared::wire::WindowFrame<'_>) -> WindowSeen 
     (window.start.0 - T0, points.collect(), keys.collect())
 }
 
-pub(super) fn push(
+pub(crate) fn push(
     batch: &mut EventBatch,
     (at, edr_point, description, state): (i64, &str, &str, EventState),
 ) {
     batch.push(&Event { at: UnixMillis((T0 + at) * 1000), key: FaultKey { edr_point, description }, state });
 }
 
-pub(super) fn length(seconds: u32) -> WindowLength {
+pub(crate) fn length(seconds: u32) -> WindowLength {
     WindowLength::seconds(NonZeroU32::new(seconds).expect("not zero"))
 }
 
-pub(super) fn owned(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
+pub(crate) fn owned(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
     pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }

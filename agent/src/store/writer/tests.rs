@@ -31,12 +31,7 @@ fn group_of(store: &mut Store, key: FaultKey<'_>) -> Change {
     let mut group = GroupWriter::default();
     group.push(LoggedEvent { at: NOW.millis(), key: id, state: cabinwatch_shared::event::State::Fail });
     let (body, _, _) = group.finish(None);
-    Change {
-        at: Some(NOW.millis()),
-        keys: store.take_unwritten_keys(),
-        group: Some(body),
-        ..Change::default()
-    }
+    Change { keys: store.take_unwritten_keys(), group: Some(body), ..Change::at(NOW) }
 }
 
 fn groups(store: &mut Store) -> usize {
@@ -71,7 +66,7 @@ fn a_change_that_failed_after_it_took_place_is_not_done_twice() {
 fn a_change_without_a_group_is_not_done_twice_either() {
     let folder = TempDir::new().expect("a folder");
     let mut store = open(&folder);
-    let change = Change { at: Some(NOW.millis()), frames: vec![vec![1, 2, 3]], ..Change::default() };
+    let change = Change { frames: vec![vec![1, 2, 3]], ..Change::at(NOW) };
     store.write(&change).expect("written");
     store.changes -= 1;
     store.doubtful = true;
