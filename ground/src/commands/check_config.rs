@@ -61,7 +61,8 @@ mod tests {
         let find = |key: &str| listed.iter().find(|setting| setting["key"] == key).cloned();
         let days = serde_json::json!({ "key": "retrain.days", "value": 7, "origin": "--days" });
         assert_eq!(find("retrain.days"), Some(days));
-        let to = serde_json::json!({ "key": "mail.to", "value": ["operations@localhost"], "origin": "default" });
+        let to =
+            serde_json::json!({ "key": "mail.to", "value": ["operations@localhost"], "origin": "default" });
         assert_eq!(find("mail.to"), Some(to));
     }
 }

@@ -16,7 +16,10 @@ pub fn start(config: &LogConfig) {
     let level = config.level.parse().unwrap_or(LevelFilter::INFO);
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_target("rumqttd", if level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF })
+        .with_target(
+            "rumqttd",
+            if level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF },
+        )
         .with_target("cabinwatch", level);
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     let layer = if config.json { lines.json().boxed() } else { lines.with_ansi(is_terminal()).boxed() };
