@@ -20,6 +20,8 @@ use crate::simulate::SimulatedEvent;
 pub(super) struct Datagram {
     pub at: UnixMillis,
     pub bytes: Vec<u8>,
+    /// How the event ended; not known of a log line.
+    pub state: Option<State>,
 }
 
 /// An event as the event socket takes it.
@@ -31,13 +33,14 @@ struct JsonEvent<'a> {
     state: State,
 }
 
-/// Cuts what lies on the timeline out of a feed, and goes on until the first datagram that closes the last window.
+/// Cuts what lies on the timeline out of a feed, and goes on until the first datagram that is so much later that it
+/// closes the last window.
 pub(super) fn on_timeline(
     timeline: Timeline,
-    lateness: Duration,
+    behind_end: Duration,
     datagrams: impl Iterator<Item = Datagram>,
 ) -> Vec<Datagram> {
-    let closing = timeline.end.millis().0 + i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
+    let closing = timeline.end.millis().0 + i64::try_from(behind_end.as_millis()).unwrap_or(i64::MAX);
     let mut closed = false;
     datagrams
         .skip_while(|datagram| datagram.at < timeline.start.millis())
@@ -69,7 +72,7 @@ fn datagram(SimulatedEvent { event, .. }: &SimulatedEvent, shift: i64) -> Result
     };
     let bytes = serde_json::to_vec(&json)
         .map_err(|error| DemoError::Encode { what: "an event", message: error.to_string() })?;
-    Ok(Datagram { at, bytes })
+    Ok(Datagram { at, bytes, state: Some(event.state) })
 }
 
 /// How event time passes while the demo runs.
@@ -112,7 +115,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> Datagram {
-        Datagram { at: UnixSeconds(seconds).millis(), bytes: Vec::new() }
+        Datagram { at: UnixSeconds(seconds).millis(), bytes: Vec::new(), state: None }
     }
 
     #[test]
