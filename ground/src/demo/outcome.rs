@@ -121,7 +121,6 @@ impl Outcome {
     }
 
     /// Confirmed windows of an injected fault.
-    #[must_use]
     pub fn windows_of<'a>(&'a self, fault: &'a Injected) -> impl Iterator<Item = &'a Found> {
         let key = fault.key().to_string();
         self.found
