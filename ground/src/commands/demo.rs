@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cabinwatch_shared::time::UnixSeconds;
 use comfy_table::Table;
 
 use crate::config::Config;
-use crate::demo::{self, DemoError, Ended, Found, Injected, Settings};
+use crate::demo::{self, DemoError, Ended, Found, Settings};
 
 /// The agent's program beside ours.
 const AGENT: &str = "cabinwatch-agent";
@@ -90,8 +91,8 @@ fn print(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
         table.add_row([
             format!("{} | {} ({})", fault.edr_point, fault.description, fault.kind.replace('_', "-")),
             fault.tail.clone(),
-            format!("{} to {}", fault.start, fault.end),
-            found(fault, &windows),
+            format!("{} to {}", time_of_day(fault.start), time_of_day(fault.end)),
+            found(&windows),
         ]);
     }
     writeln!(out, "\n{table}")?;
@@ -113,20 +114,23 @@ fn print(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-fn found(fault: &Injected, windows: &[&Found]) -> String {
+fn found(windows: &[&Found]) -> String {
     let highest = windows.iter().filter_map(|found| found.z_score).max_by(f64::total_cmp);
-    match highest {
-        Some(z_score) => {
-            let seconds = fault.end.0 - fault.start.0;
-            let first = windows.first().map_or(fault.start, |found| found.start_time);
-            format!(
-                "yes: {} windows in {} min, from {first}, z up to {z_score:.1}",
-                windows.len(),
-                seconds / 60
-            )
-        }
-        None => "NO".to_owned(),
+    match (windows.first(), windows.last(), highest) {
+        (Some(first), Some(last), Some(z_score)) => format!(
+            "yes, {} windows from {} to {}, z up to {z_score:.1}",
+            windows.len(),
+            time_of_day(first.start_time),
+            time_of_day(last.end_time)
+        ),
+        _ => "NO".to_owned(),
     }
+}
+
+/// Hours and minutes of an RFC 3339 instant.
+fn time_of_day(at: UnixSeconds) -> String {
+    let text = at.to_string();
+    text.get(11..16).unwrap_or(&text).to_owned()
 }
 
 /// `90s`, `2m` or a bare number of seconds.

@@ -20,6 +20,8 @@ use crate::simulate::SimulatedEvent;
 pub(super) struct Datagram {
     pub at: UnixMillis,
     pub bytes: Vec<u8>,
+    /// How the event ended; not known of a log line.
+    pub state: Option<State>,
 }
 
 /// An event as the event socket takes it.
@@ -31,21 +33,20 @@ struct JsonEvent<'a> {
     state: State,
 }
 
-/// Cuts what lies on the timeline out of a feed, and goes on until the first datagram that closes the last window:
-/// late enough, and an event, for a log line that yields none moves no watermark.
+/// Cuts what lies on the timeline out of a feed, and goes on until the first datagram that is so much later that it
+/// closes the last window.
 pub(super) fn on_timeline(
     timeline: Timeline,
-    lateness: Duration,
+    behind_end: Duration,
     datagrams: impl Iterator<Item = Datagram>,
-    is_event: impl Fn(&Datagram) -> bool,
 ) -> Vec<Datagram> {
-    let closing = timeline.end.millis().0 + i64::try_from(lateness.as_millis()).unwrap_or(i64::MAX);
+    let closing = timeline.end.millis().0 + i64::try_from(behind_end.as_millis()).unwrap_or(i64::MAX);
     let mut closed = false;
     datagrams
         .skip_while(|datagram| datagram.at < timeline.start.millis())
         .take_while(|datagram| {
             let goes_on = !closed;
-            closed = closed || (datagram.at.0 >= closing && is_event(datagram));
+            closed = closed || datagram.at.0 >= closing;
             goes_on
         })
         .collect()
@@ -71,7 +72,7 @@ fn datagram(SimulatedEvent { event, .. }: &SimulatedEvent, shift: i64) -> Result
     };
     let bytes = serde_json::to_vec(&json)
         .map_err(|error| DemoError::Encode { what: "an event", message: error.to_string() })?;
-    Ok(Datagram { at, bytes })
+    Ok(Datagram { at, bytes, state: Some(event.state) })
 }
 
 /// How event time passes while the demo runs.
@@ -114,30 +115,24 @@ mod tests {
     use super::*;
 
     fn at(seconds: i64) -> Datagram {
-        Datagram { at: UnixSeconds(seconds).millis(), bytes: Vec::new() }
+        Datagram { at: UnixSeconds(seconds).millis(), bytes: Vec::new(), state: None }
     }
 
     #[test]
-    fn a_feed_ends_with_the_first_event_that_closes_the_last_window() {
+    fn a_feed_ends_with_the_first_datagram_that_closes_the_last_window() {
         let timeline = Timeline { start: UnixSeconds(300), end: UnixSeconds(600) };
-        let feed = [0, 299, 300, 599, 610, 629, 630, 700, 710].map(at);
-        let cut = on_timeline(timeline, Duration::from_secs(30), feed.into_iter(), |datagram| {
-            datagram.at.0 != 630_000
-        });
+        let feed = [0, 299, 300, 599, 610, 629, 630, 700].map(at);
+        let cut = on_timeline(timeline, Duration::from_secs(30), feed.into_iter());
         let seconds: Vec<i64> = cut.iter().map(|datagram| datagram.at.seconds().0).collect();
-        assert_eq!(seconds, [300, 599, 610, 629, 630, 700]);
+        assert_eq!(seconds, [300, 599, 610, 629, 630]);
     }
 
     #[test]
     fn simulated_events_lie_on_the_timeline_in_order() {
         let timeline = Timeline::before(UnixSeconds(1_795_250_123));
         let [stretch, _] = timeline.stretches(1).expect("long flights");
-        let feed = on_timeline(
-            timeline,
-            Duration::from_secs(30),
-            simulated(&stretch).expect("events").into_iter(),
-            |_| true,
-        );
+        let feed =
+            on_timeline(timeline, Duration::from_secs(30), simulated(&stretch).expect("events").into_iter());
         assert!(feed.len() > 1000);
         assert!(feed.is_sorted_by_key(|datagram| datagram.at));
         assert!(feed.last().is_some_and(|last| last.at >= timeline.end.millis()));

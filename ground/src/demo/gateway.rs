@@ -1,5 +1,7 @@
 //! The log lines of a real gateway, re-stamped into the demo's hours and sent as syslog.
 
+use std::time::Duration;
+
 use cabinwatch_shared::time::UnixMillis;
 
 use super::feed::Datagram;
@@ -12,7 +14,9 @@ const LOGS: [&str; 3] = [
     include_str!("../../../tests/gateway-logs/freeradius.log"),
 ];
 /// Between one log and the next.
-const PAUSE_MILLIS: i64 = 60_000;
+const PAUSE_MILLIS: i64 = 5_000;
+/// Longer silences of the captures are cut to this.
+const LONGEST_SILENCE_MILLIS: i64 = 5_000;
 /// Facility daemon, severity informational: severity says nothing in these logs anyway.
 const PRIORITY: &str = "<30>1";
 const HOST: &str = "gateway";
@@ -25,10 +29,15 @@ struct Line {
     message: &'static str,
 }
 
+/// How long all logs together last.
+pub(super) fn round_length() -> Duration {
+    Duration::from_millis(u64::try_from(length(&round())).unwrap_or(0))
+}
+
 /// The logs one after the other, again and again from the timeline's start, as RFC 5424 messages without end.
 pub(super) fn messages(timeline: Timeline) -> impl Iterator<Item = Datagram> {
     let round = round();
-    let length = round.last().map_or(0, |line| line.after) + PAUSE_MILLIS;
+    let length = length(&round);
     let start = timeline.start.millis().0;
     (0_i64..).flat_map(move |number| {
         let offset = start + number * length;
@@ -36,27 +45,26 @@ pub(super) fn messages(timeline: Timeline) -> impl Iterator<Item = Datagram> {
     })
 }
 
-/// Whether a message is one that every rule set makes an event of.
-pub(super) fn is_surely_an_event(message: &Datagram) -> bool {
-    memchr::memmem::find(&message.bytes, b" DHCPACK(").is_some()
-}
-
 fn message(line: &Line, at: UnixMillis) -> Datagram {
     let Line { program, process, message, .. } = line;
     let text = format!("{PRIORITY} {at} {HOST} {program} {process} - - {message}");
-    Datagram { at, bytes: text.into_bytes() }
+    Datagram { at, bytes: text.into_bytes(), state: None }
+}
+
+fn length(round: &[Line]) -> i64 {
+    round.last().map_or(0, |line| line.after) + PAUSE_MILLIS
 }
 
 fn round() -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for log in LOGS {
-        let offset = lines.last().map_or(0, |line| line.after + PAUSE_MILLIS);
-        let mut first = None;
-        // The captures are in order of time; a clock that was set meanwhile must not send the demo back.
-        let mut newest = 0;
+        let mut after = if lines.is_empty() { 0 } else { length(&lines) };
+        let mut before = None;
         for (at, program, process, message) in log.lines().filter_map(parse) {
-            newest = newest.max(at.0 - *first.get_or_insert(at.0));
-            lines.push(Line { after: offset + newest, program, process, message });
+            // A clock that was set meanwhile must not send the demo back.
+            let silence = at.0 - before.replace(at.0).unwrap_or(at.0);
+            after += silence.clamp(0, LONGEST_SILENCE_MILLIS);
+            lines.push(Line { after, program, process, message });
         }
     }
     lines
@@ -101,5 +109,10 @@ mod tests {
         let timeline = Timeline { start: UnixSeconds(0), end: UnixSeconds(7200) };
         let two_rounds: Vec<_> = messages(timeline).take(2 * round().len()).collect();
         assert!(two_rounds.is_sorted_by_key(|datagram| datagram.at));
+        let minutes = round_length().as_secs() / 60;
+        assert!(
+            (2..10).contains(&minutes),
+            "a round closes a window and does not reach the clock: {minutes} min"
+        );
     }
 }

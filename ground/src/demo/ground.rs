@@ -25,10 +25,10 @@ use crate::train::Evaluation;
 use crate::train::folder::ModelFolder;
 use crate::train::keys::public_hex;
 
-/// The history of one aircraft: agents score their own aircraft, and the rates of a whole fleet together vary so much
-/// less that an ordinary window of one aircraft would stand out from them.
+/// Ten days of a single aircraft: EDR files do not tell aircraft apart, so a fleet's rates, of many more passengers,
+/// would scatter less than those of one aircraft and call most of its windows unusual.
+const HISTORY_DAYS: u32 = 10;
 const HISTORY_AIRCRAFT: u16 = 1;
-pub(super) const HISTORY_DAYS: u32 = 14;
 const FILES_PER_DAY: NonZeroU32 = NonZeroU32::new(24).expect("24 is not zero");
 const DAY_SECONDS: u32 = 86_400;
 /// The history must not hold the very events that are played later.
@@ -49,7 +49,7 @@ pub(super) fn config(base: &Config, folder: &Folder) -> Config {
     config
 }
 
-/// Writes the days before the timeline as EDR files: a healthy fleet, so that what is usual can be learnt from it.
+/// Writes the days before the timeline as EDR files, without faults, so that what is usual can be learnt from it.
 pub(super) fn simulate_history(
     config: &Config,
     folder: &Folder,

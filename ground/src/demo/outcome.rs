@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use cabinwatch_shared::fault_key::FaultKey;
+use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use serde::{Serialize, Serializer};
 
@@ -69,7 +70,7 @@ pub struct Outcome {
     pub events: u64,
     /// Frames the ground stored.
     pub frames: u64,
-    /// Events, lines and frames that anybody lost, and events sent that were not stored.
+    /// Events, lines and frames that anybody lost, and events sent that were not stored or not counted.
     pub lost: u64,
 }
 
@@ -146,6 +147,26 @@ impl Outcome {
         text.push('\n');
         fs::write(path, text).map_err(DemoError::file(path))
     }
+}
+
+/// By how many the tables' failures of each aircraft differ from those that were sent.
+pub(super) fn miscounted(
+    tables: &dyn Tables,
+    timeline: Timeline,
+    failures: &[(Tail, u64)],
+) -> Result<u64, DemoError> {
+    let mut miscounted = 0;
+    for (tail, sent) in failures {
+        let query = Query {
+            tail: Some(tail.clone()),
+            since: Some(timeline.start),
+            until: Some(timeline.end),
+            ..Query::default()
+        };
+        let counted: u64 = tables.scored_rows(&query)?.iter().map(|row| row.counts.fail).sum();
+        miscounted += counted.abs_diff(*sent);
+    }
+    Ok(miscounted)
 }
 
 fn found(row: &TableRow, matches: bool) -> Found {

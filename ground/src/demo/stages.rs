@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use cabinwatch_shared::event::State;
+use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -15,7 +17,7 @@ use super::agent::{Agent, Input, Status};
 use super::feed::{self, Datagram, Pace};
 use super::folder::Folder;
 use super::ground::{self, Ground};
-use super::outcome::Outcome;
+use super::outcome::{self, Outcome};
 use super::progress::Progress;
 use super::timeline::{Stretch, Timeline};
 use super::{DemoError, gateway};
@@ -112,6 +114,7 @@ async fn stages(base: &Config, settings: &Settings) -> Result<Ended, DemoError> 
     aircraft.fly(timeline, left, &ground, &mut progress).await?;
 
     let stage = progress.stage("Landing: everything to the ground", None);
+    let failures = aircraft.failures(timeline);
     let (events, missing) = aircraft.land(timeline).await?;
     let ingested = ground.stop()?;
     stage.done(&format_args!("{events} events stored, {} frames on the ground", ingested.frames));
@@ -126,7 +129,7 @@ async fn stages(base: &Config, settings: &Settings) -> Result<Ended, DemoError> 
     let faults: Vec<Fault> = stretches.iter().map(|stretch| stretch.fault.clone()).collect();
     let mut outcome = Outcome::read(&*tables, timeline, &faults)?;
     outcome.events = events;
-    outcome.lost += missing;
+    outcome.lost += missing + outcome::miscounted(&*tables, timeline, &failures)?;
     outcome.write(&folder.summary())?;
     Ok(Ended { outcome, report, tables_url: config.tables.url, summary: folder.summary() })
 }
@@ -138,7 +141,7 @@ async fn history_and_model(
     seed: u64,
     progress: &mut Progress,
 ) -> Result<String, DemoError> {
-    let stage = progress.stage("Simulating two weeks of history", None);
+    let stage = progress.stage("Simulating ten days of history", None);
     let (settings, place) = (config.clone(), folder.clone());
     let written = blocking(move || ground::simulate_history(&settings, &place, timeline, seed)).await?;
     stage.done(&format_args!("{} rows in {} files", written.rows, written.files));
@@ -178,11 +181,13 @@ impl Aircraft {
         trusted_key: &str,
     ) -> Result<Self, DemoError> {
         let mut feeds = vec![(GATEWAY_TAIL.to_owned(), Input::Syslog, {
-            feed::on_timeline(timeline, LATENESS, gateway::messages(timeline), gateway::is_surely_an_event)
+            // Not every line is an event, but each round of the logs holds some, and they close the last window.
+            let behind_end = LATENESS + gateway::round_length();
+            feed::on_timeline(timeline, behind_end, gateway::messages(timeline))
         })];
         for stretch in stretches {
             let events = feed::simulated(stretch)?;
-            let feed = feed::on_timeline(timeline, LATENESS, events.into_iter(), |_| true);
+            let feed = feed::on_timeline(timeline, LATENESS, events.into_iter());
             feeds.push((stretch.fault.tail.to_string(), Input::Events, feed));
         }
         let mut aircraft = Vec::new();
@@ -282,6 +287,19 @@ impl Aircraft {
             || DemoError::Broken(error.to_string()),
             |agent| agent.failed(&format!("takes no more events ({error})")),
         ))
+    }
+
+    /// The failures each simulated aircraft's passengers met on the timeline.
+    fn failures(&self, timeline: Timeline) -> Vec<(Tail, u64)> {
+        let simulated = self.0.iter().filter(|fed| fed.input == Input::Events);
+        simulated
+            .filter_map(|fed| {
+                let counts = |datagram: &&Datagram| {
+                    datagram.at < timeline.end.millis() && datagram.state == Some(State::Fail)
+                };
+                Some((fed.agent.tail().parse().ok()?, fed.feed.iter().filter(counts).count() as u64))
+            })
+            .collect()
     }
 
     /// Waits until the ground has stored every closed window, then stops the agents. Returns how many events they
