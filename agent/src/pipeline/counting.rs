@@ -100,14 +100,11 @@ fn count_key(
         (true, EventState::Fail) => FaultKey::OTHER,
         (true, EventState::Success) => FaultKey { description: "", ..event.key },
     };
-    let is_other = key == FaultKey::OTHER;
-    if !is_other && !window.has_room_for_point(key.edr_point) {
+    let fits = window.has_room_for_point(key.edr_point) && (!full_memory || store.known_key(key).is_some());
+    if !fits && key != FaultKey::OTHER {
         return Ok(None);
     }
-    if overflows && full_memory && !is_other && store.known_key(key).is_none() {
-        return Ok(None);
-    }
-    counts.add(Counter::KeyOverflow, u64::from(overflows));
+    counts.add(Counter::KeyOverflow, u64::from(key != event.key));
     let id = store.intern(key)?;
     window.count(store.key(id)?, event.state);
     Ok(Some(id))

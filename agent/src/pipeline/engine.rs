@@ -58,9 +58,8 @@ impl<C: Clock> Engine<C> {
         clock: C,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
-        let opened = Store::open(&path, clock.wall().seconds());
-        let (store, found) = opened?;
-        let mut engine = Self::with_store(path, settings, clock, stop, (store, found));
+        let opened = Store::open(&path, clock.wall().seconds())?;
+        let mut engine = Self::with_store(path, settings, clock, stop, opened);
         match engine.restore() {
             Err(StoreError::Corrupt(what)) => engine.start_anew(what),
             Err(error) => Err(error),
@@ -122,12 +121,6 @@ impl<C: Clock> Engine<C> {
     #[must_use]
     pub fn cursors(&self) -> HashMap<String, Vec<u8>> {
         self.state.cursors.iter().map(|(name, position)| (name.clone(), position.clone())).collect()
-    }
-
-    /// Where the database lies.
-    #[must_use]
-    pub const fn path(&self) -> &PathBuf {
-        &self.path
     }
 
     /// The version of the model in use; 0 for none.

@@ -124,6 +124,7 @@ fn successes_with_too_many_descriptions_still_count_for_their_point() {
     }
     agent.pass(330);
     assert_eq!(agent.windows(), [(0, owned(&[("A", 4)]), Vec::new())]);
+    assert_eq!(agent.counted(Counter::KeyOverflow), 2);
 }
 
 #[test]
