@@ -289,7 +289,7 @@ fn check_config_says_what_is_in_force_and_where_it_came_from() {
 
     let aircraft = Aircraft::new(&desk.path("plane"), "TC-JJA", "", "");
     let printed = Ended::well(&mut aircraft.command("check-config"));
-    let tail = printed.lines().find(|line| line.contains("tail")).unwrap_or_default();
+    let tail = printed.lines().find(|line| line.starts_with("tail ")).unwrap_or_default();
     assert!(tail.contains("TC-JJA") && tail.contains("agent.toml"), "{printed}");
 }
 
