@@ -1,6 +1,12 @@
 //! The agent's configuration: one TOML file, every key with its default here.
 
+mod check;
+mod load;
+
 use std::path::PathBuf;
+
+pub use check::ConfigError;
+pub use load::{LoadError, Overrides};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +50,8 @@ pub struct StoreConfig {
     pub events_max_bytes: u64,
     /// …and this many seconds.
     pub events_max_age_seconds: u64,
+    /// Closed windows, as `cabinwatch-agent windows` shows them, are kept as long and up to this many bytes.
+    pub windows_max_bytes: u64,
     /// Unsent frames are kept up to this many bytes…
     pub outbox_max_bytes: u64,
     /// …this many seconds…
@@ -161,6 +169,7 @@ impl Default for StoreConfig {
             max_fault_keys: 256,
             events_max_bytes: 16 << 20,
             events_max_age_seconds: 7 * 86_400,
+            windows_max_bytes: 4 << 20,
             outbox_max_bytes: 16 << 20,
             outbox_max_age_seconds: 30 * 86_400,
             outbox_max_frames: 100_000,

@@ -112,3 +112,111 @@ fn names_nobody(totals: &Totals) {
         }
     }
 }
+
+const DHCP_AND_DNS: [(&str, &str, i64); 10] = [
+    ("DHCP", "no address available", 6),
+    ("DHCP", "ignored", 4),
+    ("DHCP", "declined by the client", 2),
+    ("DHCP", "wrong network", 3),
+    ("DHCP", "address in use", 3),
+    ("DHCP", "address not available", 1),
+    ("DHCP", "wrong server-ID", 1),
+    ("DNS", "SERVFAIL", 1),
+    ("DNS", "REFUSED", 10),
+    ("DNS", "too many concurrent queries", 2),
+];
+
+const LOGINS: [(&str, &str, i64); 13] = [
+    ("AUTH", "wrong password", 4),
+    ("AUTH", "no authentication method for the user", 1),
+    ("AUTH", "rejected", 1),
+    ("AUTH", "unknown user", 1),
+    ("AUTH", "home server did not respond", 3),
+    ("AUTH", "no live home server", 2),
+    ("AUTH", "no password known for the user", 1),
+    ("AUTH", "client does not trust the server's certificate", 1),
+    ("AUTH", "client certificate refused", 1),
+    ("AUTH", "no common EAP method", 1),
+    ("AUTH", "shared secret is incorrect", 2),
+    ("AUTH", "request from an unknown client", 1),
+    ("AUTH", "home server dead", 1),
+];
+
+#[test]
+fn dnsmasqs_log_through_a_syslog_socket() {
+    let mut gateway = Gateway::with("syslog_sockets = [\"{folder}/log.sock\"]\n");
+    let path = gateway.path("log.sock");
+    gateway.aircraft.wait_for_socket(&path);
+    let socket = UnixDatagram::unbound().expect("a socket");
+    for line in log("dnsmasq.rfc5424.log").lines() {
+        socket.send_to(line.as_bytes(), &path).expect("the agent takes the line");
+    }
+    gateway.takes(34 + 16 + 2);
+    let totals = gateway.totals();
+    names_nobody(&totals);
+    let mut failures = DHCP_AND_DNS.to_vec();
+    failures.push(("DNS", "server failed to start", 1));
+    assert_eq!(totals, expected(&failures, &[("DHCP", 16), ("DNS", 2), ("END", 1)]));
+}
+
+#[test]
+fn freeradius_log_through_udp_on_loopback() {
+    let port = free_port();
+    let mut gateway = Gateway::with(&format!("syslog_udp = [\"127.0.0.1:{port}\"]\n"));
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(("127.0.0.1", port)).expect("loopback is there");
+    // Until the agent listens, the kernel answers that nobody does.
+    eventually("the agent to listen on UDP", LIMIT, || {
+        let probed =
+            socket.send(b"<30>1 2026-11-21T08:00:00Z vm probe - - - -").and_then(|_| socket.send(b""));
+        probed.ok()
+    });
+    for line in log("freeradius.rfc5424.log").lines() {
+        socket.send(line.as_bytes()).expect("the agent takes the line");
+    }
+    gateway.takes(22 + 6);
+    let totals = gateway.totals();
+    names_nobody(&totals);
+    let mut failures = LOGINS.to_vec();
+    failures.push(("AUTH", "home server does not respond (zombie)", 1));
+    failures.push(("AUTH", "server failed to start", 1));
+    assert_eq!(totals, expected(&failures, &[("AUTH", 6), ("END", 1)]));
+}
+
+/// The whole gateway's log in one file that is followed while it grows, is rotated, and grows on while the agent is
+/// down. It is cut where the daemons were started anew, as a restart there forgets nothing that matters.
+#[test]
+fn the_whole_gateways_log_through_a_file_that_rotates_while_the_agent_restarts() {
+    let mut gateway = Gateway::with("tail = [\"{folder}/gateway.log\"]\n");
+    let (file, text) = (gateway.path("gateway.log"), log("gateway-all.log"));
+    let phase = |name: &str| {
+        text.find(&format!("=== phase {name}")).and_then(|at| text[..at].rfind('\n')).map(|at| at + 1)
+    };
+    let (b, c) = (phase("B").expect("a phase"), phase("C").expect("a phase"));
+    append(&file, &text[..b / 2]);
+    append(&file, &text[b / 2..b]);
+    gateway.takes(12);
+    fs::rename(&file, gateway.path("gateway.log.1")).expect("the file can be renamed");
+    append(&file, &text[b..c]);
+    gateway.takes(24);
+    gateway.aircraft.stop();
+    append(&file, &text[c..]);
+    gateway.aircraft.start();
+    gateway.takes(39);
+    let totals = gateway.totals();
+    names_nobody(&totals);
+    let failures = [
+        ("WIFI", "wrong passphrase", 4),
+        ("EAP", "authentication failed", 1),
+        ("EAP", "RADIUS server unreachable", 6),
+        ("DHCP", "no address available", 4),
+        ("AUTH", "wrong password", 1),
+    ];
+    let successes = [("AUTH", 1), ("DHCP", 3), ("EAP", 1), ("END", 1), ("WIFI", 19)];
+    assert_eq!(totals, expected(&failures, &successes));
+}
+
+fn append(path: &Path, text: &str) {
+    let mut file = fs::File::options().create(true).append(true).open(path).expect("the file can be written");
+    file.write_all(text.as_bytes()).expect("the file can be written");
+}

@@ -1,1 +1,191 @@
-//! (to be written)
+//! The link to the ground: the outbox goes up over MQTT, acknowledgements and models come down.
+//!
+//! One thread with a tokio runtime of its own. Each connection is a [`session`] with a new client; what the client of
+//! a broken connection still held is not missed, because the outbox has it. What to send when is decided in
+//! [`sender`], which knows neither network nor clock; nothing is deleted here, the engine does that when it learns
+//! what the ground has committed.
+
+mod backoff;
+mod broker;
+mod intake;
+mod message;
+mod sender;
+mod session;
+mod stats;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use cabinwatch_shared::tail::{NotATail, Tail};
+use cabinwatch_shared::wire::WireError;
+use tokio::sync::Notify;
+
+pub(crate) use self::backoff::Backoff;
+use self::intake::Intake;
+use self::session::{Session, SessionEnd};
+pub use self::stats::{LinkSnapshot, LinkStats};
+use crate::config::Config;
+use crate::pipeline::{Input, Outgoing};
+
+/// Why the link can't work with this configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// No address.
+    #[error("setting `link.broker`: expected mqtt://host:port or mqtts://host:port, got `{0}`")]
+    Broker(String),
+    /// No registration.
+    #[error("setting `tail`: {0}")]
+    Tail(NotATail),
+    /// A file of the configuration can't be read.
+    #[error("setting `{key}`: cannot read {}: {source}", path.display())]
+    File {
+        /// The setting.
+        key: &'static str,
+        /// Its file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A CA file without a usable certificate.
+    #[error("setting `link.ca_file`: no certificate in {}", .0.display())]
+    NoCertificate(PathBuf),
+    /// The system trusts nobody.
+    #[error("no system certificates found; name the broker's authority in `link.ca_file`")]
+    NoSystemRoots,
+    /// rustls refuses its own defaults.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(rustls::Error),
+    /// The status payload does not encode.
+    #[error("the link's status does not encode: {0}")]
+    Status(WireError),
+    /// The system gives no thread or no runtime.
+    #[error("cannot start the link's thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The running link.
+#[derive(Debug)]
+pub struct LinkHandle {
+    wake: Arc<Notify>,
+    stats: Arc<LinkStats>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LinkHandle {
+    /// Tells the link that the outbox has new frames.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The same, for whoever must not hold the handle.
+    #[must_use]
+    pub fn waker(&self) -> Outgoing {
+        let wake = Arc::clone(&self.wake);
+        Arc::new(move || wake.notify_one())
+    }
+
+    /// The link's counters.
+    #[must_use]
+    pub fn stats(&self) -> Arc<LinkStats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Waits until the link has said good-bye; `stop` must have been set. Takes two seconds at most.
+    pub fn join(self) {
+        self.wake.notify_one();
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the link's thread has failed; frames stay in the outbox");
+        }
+    }
+}
+
+/// What all sessions share.
+struct Link {
+    config: Config,
+    tail: Tail,
+    database: PathBuf,
+    intake: Intake,
+    wake: Arc<Notify>,
+    stats: Arc<LinkStats>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Starts the link, or none if the configuration names no broker.
+///
+/// # Errors
+/// When the configuration can't work: what only time may mend, a broker that is down, is no error.
+pub fn start(
+    config: &Config,
+    database: PathBuf,
+    queue: SyncSender<Input>,
+    stop: Arc<AtomicBool>,
+) -> Result<LinkHandle, LinkError> {
+    let (wake, stats) = (Arc::new(Notify::new()), Arc::new(LinkStats::default()));
+    let mut handle = LinkHandle { wake: Arc::clone(&wake), stats: Arc::clone(&stats), thread: None };
+    if config.link.broker.is_empty() {
+        tracing::info!("no `link.broker` is set: frames stay in the outbox");
+        return Ok(handle);
+    }
+    let tail: Tail = config.tail.parse().map_err(LinkError::Tail)?;
+    broker::mqtt_options(config, &tail)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(1)
+        .build()
+        .map_err(LinkError::Thread)?;
+    let intake = Intake::new(queue);
+    let mut link = Link { config: config.clone(), tail, database, intake, wake, stats, stop };
+    let body = move || runtime.block_on(link.run());
+    let thread = std::thread::Builder::new().name("link".to_owned()).spawn(body);
+    handle.thread = Some(thread.map_err(LinkError::Thread)?);
+    Ok(handle)
+}
+
+impl Link {
+    async fn run(&mut self) {
+        let settings = &self.config.link;
+        let mut backoff = Backoff::new(
+            Duration::from_millis(settings.backoff_min_millis),
+            Duration::from_millis(settings.backoff_max_millis),
+        );
+        let mut last_problem = String::new();
+        while !self.stopped() {
+            let end = Session::run(self).await;
+            self.stats.disconnected();
+            let SessionEnd { held, error: Some(error) } = end else { return };
+            if let Some(held) = held {
+                backoff.held(held);
+                last_problem.clear();
+            }
+            let problem = error.to_string();
+            if problem != last_problem {
+                tracing::warn!("the link is down: {problem}; it will be tried again until it works");
+                last_problem = problem;
+            }
+            let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+            self.pause(backoff.after_failure(random)).await;
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits, but not longer than the agent runs.
+    async fn pause(&mut self, duration: Duration) {
+        let until = Instant::now() + duration;
+        while !self.stopped() && Instant::now() < until {
+            self.intake.hand_over();
+            let tick = session::TICK.min(until - Instant::now());
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(tick) => {}
+            }
+        }
+    }
+}

@@ -1,1 +1,44 @@
-//! (to be written)
+//! From events to frames: [`engine`] takes batches, [`counting`] judges each event and counts it in one of the
+//! [`windows`], [`watermark`] says when a window closes, and [`closing`] scores it and makes its frame. [`state`] is what
+//! all of this adds up to, and what a restart builds anew from the log.
+
+pub mod clock;
+pub mod closing;
+mod commits;
+pub mod counting;
+mod engine;
+mod offers;
+mod settings;
+pub mod state;
+pub mod watermark;
+pub mod windows;
+
+pub use engine::Engine;
+pub use settings::Settings;
+
+use std::sync::Arc;
+
+use cabinwatch_shared::wire::Committed;
+
+use crate::sources::EventBatch;
+
+/// What the engine is told, by sources and link, through one bounded queue.
+pub enum Input {
+    /// Events and how far they reach.
+    Batch(EventBatch),
+    /// The ground has stored frames.
+    Committed(Committed),
+    /// A signed bundle was published for this aircraft's cohort.
+    ModelOffered(Vec<u8>),
+    /// Store what is there and leave; open windows stay open.
+    Shutdown,
+}
+
+/// How many inputs wait before their senders do.
+pub const QUEUE_CAPACITY: usize = 64;
+
+/// Called after each commit that appended frames to the outbox.
+pub type Outgoing = Arc<dyn Fn() + Send + Sync>;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,38 @@
-//! (to be written)
+//! The agent's one SQLite file: the log of events, the state at its last checkpoint, the outbox, closed windows, and
+//! the active model. `docs/agent-store.md` is its specification.
+//!
+//! Constraints, in order: an event is counted once, whatever moment the process is killed at; a usual commit writes
+//! one page; what is read at a start is bounded; the file stays within its limits, and what goes is counted.
+//!
+//! A commit adds one *group* to the log: its events, how far the sources had been read for them, and what else was
+//! counted meanwhile. A *checkpoint* is the state those groups add up to. It is written when a window closes and
+//! whenever a mebibyte of groups has gathered behind the last one, and a start replays what came after it.
+
+mod change;
+mod checkpoint;
+mod counters;
+mod dictionary;
+mod error;
+mod founding;
+mod group;
+mod log;
+mod outbox;
+mod reader;
+mod retention;
+mod schema;
+mod varint;
+mod writer;
+
+pub use change::{Change, ModelChange, Removal, WindowRecord};
+pub use checkpoint::{Checkpoint, LossSpan, Tally, WindowCounts};
+pub use counters::{Counter, Counts};
+pub use dictionary::KeyEntry;
+pub use error::StoreError;
+pub use founding::Found;
+pub use group::{EventGroup, GroupError, GroupWriter, KeyId, LoggedEvent};
+pub use log::{KeyNames, LoggedGroup};
+pub use outbox::{OutboxBounds, StoredFrame};
+pub use reader::{Backlog, Reader, StoredModel};
+pub use retention::{Excess, Limits, Plan};
+pub use schema::SCHEMA_VERSION;
+pub use writer::{Retention, Store};

@@ -153,7 +153,7 @@ fn print(summary: &DetectSummary, out: &mut dyn Write) -> std::io::Result<()> {
         _ => writeln!(out, "There was no attempt to score.")?,
     }
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["table", "rows of this run"]);
     for (name, rows) in &summary.tables {
         table.add_row([(*name).to_owned(), rows.to_string()]);

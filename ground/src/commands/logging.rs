@@ -10,13 +10,16 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::config::LogConfig;
 
-/// Starts logging as configured. Of what others log, only warnings pass, and of the embedded broker nothing: it
-/// calls every client that leaves an error, and what goes wrong with one its client says too.
+/// Starts logging as configured. Of what others log, only warnings pass; the embedded broker calls every client that
+/// leaves an error, so it is heard at `debug` and `trace` only.
 pub fn start(config: &LogConfig) {
     let level = config.level.parse().unwrap_or(LevelFilter::INFO);
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_target("rumqttd", LevelFilter::OFF)
+        .with_target(
+            "rumqttd",
+            if level >= LevelFilter::DEBUG { LevelFilter::WARN } else { LevelFilter::OFF },
+        )
         .with_target("cabinwatch", level);
     let lines = fmt::layer().with_writer(io::stderr).with_target(false);
     let layer = if config.json { lines.json().boxed() } else { lines.with_ansi(is_terminal()).boxed() };

@@ -118,7 +118,7 @@ pub fn run(config: &Config, args: &RetrainArgs, out: &mut dyn Write) -> Result<E
 fn print(evaluation: &Evaluation, bundle_bytes: usize, out: &mut dyn Write) -> std::io::Result<()> {
     let share = |rows: u64| format!("{rows} ({:.3} %)", 100.0 * rows as f64 / evaluation.rows.max(1) as f64);
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::NOTHING);
     let mut row = |name: &str, value: String| {
         table.add_row([name.to_owned(), value]);
     };

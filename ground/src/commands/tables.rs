@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
 
 use crate::config::{Config, Flag};
 use crate::tables::{self, Cell, Grid, Listing, Query, TablesError};
@@ -146,7 +146,7 @@ fn table(grid: &Grid, out: &mut dyn Write) -> io::Result<()> {
         .filter(|place| grid.columns.get(*place).is_some_and(|name| shown(name)))
         .collect();
     let mut table = comfy_table::Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(UTF8_BORDERS_ONLY);
     table.set_header(places.iter().filter_map(|place| grid.columns.get(*place)));
     for row in &grid.rows {
         table.add_row(places.iter().filter_map(|place| row.get(*place)).map(for_people));

@@ -103,3 +103,6 @@ impl DetectSummary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

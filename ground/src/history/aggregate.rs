@@ -137,7 +137,7 @@ pub fn aggregate(
         match thread {
             Ok(counter) => counters.push(counter),
             Err(error) if first_error.as_ref().is_none_or(|first| error.0 < first.0) => {
-                first_error = Some(error)
+                first_error = Some(error);
             }
             Err(_) => {}
         }

@@ -23,7 +23,7 @@ const WORST: f64 = 0.95;
 /// Passengers who start in a minute of cruise, unless the plan wants a number of events.
 const USUAL_JOURNEYS: f64 = 4.0;
 /// How many events a journey has on average, measured.
-const EVENTS_PER_JOURNEY: f64 = 6.6;
+const EVENTS_PER_JOURNEY: f64 = 5.65;
 /// What a success says.
 const SUCCESS: &str = "completed";
 

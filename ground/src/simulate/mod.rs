@@ -139,3 +139,6 @@ fn tail(number: u16) -> Option<Tail> {
     let letter = |number: u16| char::from(b'A' + (number % 26) as u8);
     format!("TC-S{}{}", letter(number / 26), letter(number)).parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

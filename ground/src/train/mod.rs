@@ -105,3 +105,6 @@ fn offset(share: f64, scores: &[Option<ForestScore>], rows_of_rate: &[u64]) -> R
     weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     linear_percentile(&weighted, 100.0 * share).ok_or(TrainError::NoRows)
 }
+
+#[cfg(test)]
+mod tests;

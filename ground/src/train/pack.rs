@@ -180,7 +180,8 @@ mod tests {
     #[test]
     fn a_tree_of_one_leaf_scores_alike_everywhere() {
         let tree = vec![Grown::Leaf { rows: 256 }];
-        let (low, high) = (score(&[tree.clone()], 256, &[-1.0]), score(&[tree], 256, &[1.0]));
+        let score = |row| score(std::slice::from_ref(&tree), 256, row);
+        let (low, high) = (score(&[-1.0]), score(&[1.0]));
         assert_eq!(low, high);
         assert_eq!(low, ForestScore(-0.5));
     }

@@ -1,0 +1,75 @@
+//! `run`: the daemon.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+
+use super::{CommandError, settings};
+use crate::config::Config;
+use crate::pipeline::clock::SystemClock;
+use crate::pipeline::{Engine, Input, QUEUE_CAPACITY};
+use crate::sources::{self, SourceThreads};
+use crate::store::StoreError;
+use crate::{link, pipeline};
+
+/// Runs until SIGTERM or SIGINT: then the sources stop, what they have handed over is committed, and the link says
+/// good-bye. Windows that are open stay open for the next start.
+///
+/// # Errors
+/// When the database, a source or the link can't start, or the database fails for good.
+pub fn run(config: &Config) -> Result<(), CommandError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let path = config.store.path.clone();
+    let engine = Engine::open(path.clone(), settings(config)?, SystemClock, Arc::clone(&stop));
+    let mut engine = engine.map_err(|source| CommandError::store(&path, source))?;
+    let (queue, inputs) = sync_channel(QUEUE_CAPACITY);
+    let link = link::start(config, path.clone(), queue.clone(), Arc::clone(&stop))?;
+    engine.call_on_frames(link.waker());
+    let sources = sources::start(config, engine.cursors(), queue.clone(), Arc::clone(&stop));
+    let sources = sources.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+    let signals = stop_on_signal(queue, sources, Arc::clone(&stop)).map_err(CommandError::Signals)?;
+    tracing::info!(tail = config.tail, "the agent runs");
+    let result = work(engine, &inputs);
+    // The sources may wait at the full queue; without a receiver they end.
+    drop(inputs);
+    stop.store(true, Ordering::Relaxed);
+    signals.close();
+    link.join();
+    tracing::info!("the agent has stopped");
+    result.map_err(|source| CommandError::store(&path, source))
+}
+
+/// Lets the engine work. A database that turns out damaged on the way is set aside like one that was at the start.
+fn work(mut engine: pipeline::Engine<SystemClock>, inputs: &Receiver<Input>) -> Result<(), StoreError> {
+    loop {
+        match engine.run(inputs) {
+            Err(StoreError::Corrupt(what)) => engine = engine.start_anew(what)?,
+            other => return other,
+        }
+    }
+}
+
+/// Waits for a signal on a thread of its own: the sources stop first, so that all they have read comes before the
+/// engine's last input.
+fn stop_on_signal(
+    queue: SyncSender<Input>,
+    sources: SourceThreads,
+    stop: Arc<AtomicBool>,
+) -> std::io::Result<Handle> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let handle = signals.handle();
+    let wait = move || {
+        if signals.forever().next().is_some() {
+            tracing::info!("asked to stop");
+        }
+        stop.store(true, Ordering::Relaxed);
+        sources.join();
+        // An engine that is gone already needs no word.
+        let _ = queue.send(Input::Shutdown);
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
+    Ok(handle)
+}

@@ -1,0 +1,166 @@
+//! `status`: how the agent is doing, from its database.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{CommandError, Snapshot};
+use crate::config::Config;
+use crate::pipeline::Settings;
+use crate::store::{Counter, StoreError};
+
+/// How the agent is doing. Instants are RFC 3339 in UTC.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// The aircraft.
+    pub tail: String,
+    /// The database.
+    pub database: Database,
+    /// The stream's name, 16 hexadecimal digits.
+    pub stream: String,
+    /// Frames on their way to the ground.
+    pub outbox: Outbox,
+    /// The model in use.
+    pub model: Option<ModelInUse>,
+    /// How far event time has come in what is stored.
+    pub watermark: Option<String>,
+    /// When events were last stored.
+    pub last_stored: Option<String>,
+    /// The windows that are open, oldest first.
+    pub open_windows: Vec<OpenWindow>,
+    /// All counters over the life of the database, also those at 0.
+    pub counters: BTreeMap<&'static str, u64>,
+}
+
+/// The database file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Database {
+    /// Where it lies.
+    pub path: String,
+    /// Its bytes, without its write-ahead log.
+    pub bytes: u64,
+}
+
+/// Frames on their way.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outbox {
+    /// How many wait.
+    pub frames: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The oldest frame still there, or the next to come.
+    pub oldest: u64,
+    /// The newest frame written; 0 for none.
+    pub newest: u64,
+    /// Up to where the ground has stored them.
+    pub committed: u64,
+    /// How long the oldest has waited.
+    pub oldest_age_seconds: Option<u64>,
+    /// When the newest that waits was written.
+    pub newest_written: Option<String>,
+}
+
+/// The model in use.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelInUse {
+    /// Its version.
+    pub version: u32,
+    /// Since when it is in use.
+    pub activated: String,
+}
+
+/// One open window.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OpenWindow {
+    /// First second.
+    pub start: String,
+    /// Its length.
+    pub seconds: u32,
+    /// Events counted so far.
+    pub events: u64,
+    /// Keys they are of.
+    pub keys: usize,
+}
+
+/// Gathers the status.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn gather(config: &Config, settings: &Settings) -> Result<Status, CommandError> {
+    let snapshot = Snapshot::take(config, settings)?;
+    read(config, &snapshot).map_err(|source| CommandError::store(&config.store.path, source))
+}
+
+fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<Status, StoreError> {
+    let (bounds, backlog) = (reader.bounds()?, reader.backlog()?);
+    let age = |written: i64| u64::try_from(now.seconds().0.saturating_sub(written)).unwrap_or(0);
+    let open_windows = state.windows.iter().map(|(start, window)| OpenWindow {
+        start: start.to_string(),
+        seconds: window.seconds(),
+        events: window.tallies().map(|(_, tally)| tally.fail + tally.success).sum(),
+        keys: window.tallies().count(),
+    });
+    Ok(Status {
+        tail: config.tail.clone(),
+        database: Database { path: config.store.path.display().to_string(), bytes: reader.file_bytes()? },
+        stream: bounds.stream.to_string(),
+        outbox: Outbox {
+            frames: backlog.frames,
+            bytes: backlog.bytes,
+            oldest: bounds.oldest.0,
+            newest: bounds.newest.0,
+            committed: backlog.committed.0,
+            oldest_age_seconds: backlog.oldest_written.map(|written| age(written.0)),
+            newest_written: backlog.newest_written.map(|written| written.to_string()),
+        },
+        model: reader
+            .model()?
+            .map(|model| ModelInUse { version: model.version.0, activated: model.activated.to_string() }),
+        watermark: state.stored_watermark().map(|at| at.to_string()),
+        last_stored: reader.last_stored()?.map(|at| at.to_string()),
+        open_windows: open_windows.collect(),
+        counters: Counter::all().map(|counter| (counter.as_str(), state.counts.get(counter))).collect(),
+    })
+}
+
+/// Prints the status.
+///
+/// # Errors
+/// When the output can't be written.
+pub fn print(status: &Status, json: bool, out: &mut impl Write) -> Result<(), CommandError> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, status)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    Ok(print_text(status, out)?)
+}
+
+fn print_text(status: &Status, out: &mut impl Write) -> io::Result<()> {
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    writeln!(out, "aircraft      {}", status.tail)?;
+    writeln!(out, "database      {} ({} bytes)", status.database.path, status.database.bytes)?;
+    writeln!(out, "stream        {}", status.stream)?;
+    let outbox = &status.outbox;
+    write!(out, "outbox        {} frames, {} bytes", outbox.frames, outbox.bytes)?;
+    match outbox.oldest_age_seconds {
+        Some(age) => writeln!(out, "; the oldest has waited {age} s")?,
+        None => writeln!(out)?,
+    }
+    writeln!(out, "sent          {} of {} frames are stored on the ground", outbox.committed, outbox.newest)?;
+    match &status.model {
+        Some(model) => writeln!(out, "model         {} since {}", model.version, model.activated)?,
+        None => writeln!(out, "model         none: windows are counted, not scored")?,
+    }
+    writeln!(out, "event time    {}", or_none(&status.watermark))?;
+    writeln!(out, "last stored   {}", or_none(&status.last_stored))?;
+    for window in &status.open_windows {
+        let OpenWindow { start, seconds, events, keys } = window;
+        writeln!(out, "open window   {start}, {seconds} s: {events} events of {keys} keys")?;
+    }
+    for (name, count) in status.counters.iter().filter(|(_, count)| **count > 0) {
+        writeln!(out, "counted       {name} {count}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Where the broker is and how to be let in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::wire::{LinkState, Topic, WireError};
+use rumqttc::{Broker, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration, Transport};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::LinkError;
+use crate::config::Config;
+
+/// Room for the topic and the properties around a model bundle.
+const PACKET_OVERHEAD_BYTES: u64 = 1024;
+/// TCP, TLS and MQTT handshakes over two satellite hops, with losses.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The broker's address as the configuration spells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerUrl {
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// `mqtts`.
+    pub tls: bool,
+}
+
+impl BrokerUrl {
+    /// Reads `mqtt://host[:port]` or `mqtts://host[:port]`; the ports are 1883 and 8883 by default.
+    ///
+    /// # Errors
+    /// For anything else.
+    pub fn parse(text: &str) -> Result<Self, LinkError> {
+        Self::split(text).ok_or_else(|| LinkError::Broker(text.to_owned()))
+    }
+
+    fn split(text: &str) -> Option<Self> {
+        let (scheme, authority) = text.trim_end_matches('/').split_once("://")?;
+        let (tls, default_port) = match scheme {
+            "mqtt" => (false, 1883),
+            "mqtts" => (true, 8883),
+            _ => return None,
+        };
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(rest) => rest.split_once(']')?,
+            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+        };
+        let port = match port.strip_prefix(':') {
+            Some(digits) => digits.parse().ok()?,
+            None if port.is_empty() => default_port,
+            None => return None,
+        };
+        let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']);
+        plain.then(|| Self { host: host.to_owned(), port, tls })
+    }
+}
+
+/// Everything a new client needs. Files are read anew for each, so that a changed password or certificate counts from
+/// the next connection on.
+///
+/// Each connection asks for a clean session. A session that the broker keeps would hold nothing we need: acknowledgements
+/// and models are retained, frames are in the outbox. And a client that is built anew cannot continue such a session:
+/// it has lost the packet numbers in flight, so rumqttc refuses (`Strict`), or accepts and then refuses every
+/// publish at QoS 1 (`AllowBrokerOnly`).
+///
+/// # Errors
+/// When the configuration names no usable broker, or a file of it can't be read.
+pub fn mqtt_options(config: &Config, tail: &Tail) -> Result<MqttOptions, LinkError> {
+    let link = &config.link;
+    let url = BrokerUrl::parse(&link.broker)?;
+    let mut options = MqttOptions::new(format!("cabinwatch-{tail}"), Broker::tcp(url.host, url.port));
+    if url.tls {
+        let tls = tls_config(&link.ca_file)?;
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
+    }
+    if !link.user.is_empty() {
+        options.set_credentials(link.user.as_str(), password(&link.password_file)?);
+    }
+    let packet_bytes = u32::try_from(config.model.max_bytes + PACKET_OVERHEAD_BYTES).unwrap_or(u32::MAX);
+    options
+        .set_keep_alive(link.keep_alive_seconds)
+        .set_session_mode(SessionMode::Clean)
+        .set_connect_timeout(CONNECT_TIMEOUT.min(Duration::from_secs(link.stuck_seconds.max(1))))
+        .set_max_packet_size(Some(packet_bytes))
+        .set_last_will(last_will(tail).map_err(LinkError::Status)?);
+    Ok(options)
+}
+
+fn last_will(tail: &Tail) -> Result<LastWill, WireError> {
+    let mut payload = Vec::new();
+    LinkState::Offline.write(&mut payload)?;
+    Ok(LastWill::new(Topic::Status(tail).to_string(), payload, QoS::AtLeastOnce, true, None))
+}
+
+fn password(file: &Path) -> Result<Vec<u8>, LinkError> {
+    if file.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read(file).map_err(|source| unreadable("link.password_file", file, source))?;
+    Ok(text.trim_ascii_end().to_vec())
+}
+
+fn unreadable(key: &'static str, path: &Path, source: std::io::Error) -> LinkError {
+    LinkError::File { key, path: PathBuf::from(path), source }
+}
+
+fn tls_config(ca_file: &Path) -> Result<rustls::ClientConfig, LinkError> {
+    let roots = if ca_file.as_os_str().is_empty() { system_roots()? } else { roots_of(ca_file)? };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(LinkError::Tls)?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Where distributions keep the authorities they trust, the usual place first.
+const SYSTEM_ROOTS: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+fn system_roots() -> Result<RootCertStore, LinkError> {
+    let file = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
+    roots_of(file.ok_or(LinkError::NoSystemRoots)?)
+}
+
+fn roots_of(file: &Path) -> Result<RootCertStore, LinkError> {
+    let pem = fs::read(file).map_err(|source| unreadable("link.ca_file", file, source))?;
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
+    if roots.is_empty() { Err(LinkError::NoCertificate(file.to_owned())) } else { Ok(roots) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(host: &str, port: u16, tls: bool) -> BrokerUrl {
+        BrokerUrl { host: host.to_owned(), port, tls }
+    }
+
+    #[test]
+    fn urls_name_host_port_and_tls() {
+        assert_eq!(BrokerUrl::parse("mqtt://broker").ok(), Some(url("broker", 1883, false)));
+        assert_eq!(BrokerUrl::parse("mqtts://ops.example/").ok(), Some(url("ops.example", 8883, true)));
+        assert_eq!(BrokerUrl::parse("mqtt://[::1]:2883").ok(), Some(url("::1", 2883, false)));
+    }
+
+    #[test]
+    fn what_is_no_broker_url_is_refused_with_the_text() {
+        for text in
+            ["", "broker:1883", "http://broker", "mqtt://", "mqtt://a:b", "mqtt://user@host", "mqtt://[::1"]
+        {
+            let error = BrokerUrl::parse(text).expect_err(text).to_string();
+            assert!(error.contains(&format!("`{text}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_ca_file_without_a_certificate_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ca.pem");
+        fs::write(&file, "not a certificate").expect("written");
+        let error = roots_of(&file).expect_err("no certificate").to_string();
+        assert!(error.contains("ca.pem"), "{error}");
+    }
+
+    #[test]
+    fn a_password_ends_before_the_line_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("password");
+        fs::write(&file, "s3 cret\n").expect("written");
+        assert_eq!(password(&file).expect("read"), b"s3 cret");
+    }
+}

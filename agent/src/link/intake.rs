@@ -1,0 +1,75 @@
+//! What comes down: acknowledgements and models, on their way to the engine.
+
+use std::sync::mpsc::{SyncSender, TrySendError};
+
+use cabinwatch_shared::wire::Committed;
+
+use crate::pipeline::Input;
+
+/// Hands over without ever blocking the link. Of each kind only the latest counts, so nothing piles up while the
+/// engine's queue is full.
+pub(super) struct Intake {
+    queue: SyncSender<Input>,
+    committed: Option<Committed>,
+    model: Option<Vec<u8>>,
+}
+
+impl Intake {
+    pub(super) fn new(queue: SyncSender<Input>) -> Self {
+        Self { queue, committed: None, model: None }
+    }
+
+    pub(super) fn committed(&mut self, committed: Committed) {
+        self.committed = Some(committed);
+    }
+
+    pub(super) fn model(&mut self, bundle: Vec<u8>) {
+        self.model = Some(bundle);
+    }
+
+    /// Gives the engine what it takes now; the rest waits for the next call.
+    pub(super) fn hand_over(&mut self) {
+        if let Some(committed) = self.committed.take()
+            && let Err(TrySendError::Full(_)) = self.queue.try_send(Input::Committed(committed))
+        {
+            self.committed = Some(committed);
+        }
+        if let Some(bundle) = self.model.take()
+            && let Err(TrySendError::Full(Input::ModelOffered(bundle))) =
+                self.queue.try_send(Input::ModelOffered(bundle))
+        {
+            self.model = Some(bundle);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use cabinwatch_shared::wire::{FrameSeq, StreamId};
+
+    use super::*;
+
+    fn committed(seq: u64) -> Committed {
+        Committed { stream: StreamId(7), seq: FrameSeq(seq) }
+    }
+
+    #[test]
+    fn a_full_queue_delays_the_latest_word_and_loses_only_older_ones() {
+        let (queue, engine) = sync_channel(1);
+        let mut intake = Intake::new(queue);
+        intake.model(vec![1]);
+        intake.hand_over();
+        intake.committed(committed(1));
+        intake.hand_over();
+        intake.committed(committed(2));
+        intake.model(vec![2]);
+        intake.hand_over();
+        assert!(matches!(engine.try_recv(), Ok(Input::ModelOffered(bundle)) if bundle == [1]));
+        intake.hand_over();
+        assert!(matches!(engine.try_recv(), Ok(Input::Committed(word)) if word == committed(2)));
+        intake.hand_over();
+        assert!(matches!(engine.try_recv(), Ok(Input::ModelOffered(bundle)) if bundle == [2]));
+    }
+}

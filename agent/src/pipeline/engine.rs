@@ -1,0 +1,252 @@
+//! The thread that owns the database: it takes what sources and link send, and does what time brings.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use cabinwatch_shared::model::ModelVersion;
+
+use super::clock::Clock;
+use super::counting::{self, Arrival};
+use super::settings::Settings;
+use super::state::State;
+use super::{Input, Outgoing};
+use crate::model::CheckedModel;
+use crate::sources::EventBatch;
+use crate::store::{Counter, Found, GroupWriter, Store, StoreError};
+
+/// How often retention looks at the database when nothing else makes it.
+pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Waits before a failed commit is looked into and tried again; the last one repeats.
+const RETRY_WAITS: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];
+
+/// Counts events, closes windows, and keeps the database.
+pub struct Engine<C> {
+    pub(super) settings: Settings,
+    pub(super) clock: C,
+    path: PathBuf,
+    pub(super) store: Store,
+    pub(super) state: State,
+    /// What the next commit adds to the log.
+    pub(super) group: GroupWriter,
+    /// When the group's first part came, by the boot clock.
+    group_since: Option<Duration>,
+    /// Whom to tell once the group is durable.
+    pub(super) on_stored: Vec<Box<dyn FnOnce() + Send>>,
+    pub(super) model: Option<CheckedModel>,
+    pub(super) outgoing: Outgoing,
+    /// Set when the process shall end: a commit that fails is not tried for ever then.
+    pub(super) stop: Arc<AtomicBool>,
+    /// When losses were last reported and retention last looked, by the boot clock.
+    pub(super) last_report: Duration,
+    pub(super) last_housekeeping: Duration,
+}
+
+impl<C: Clock> Engine<C> {
+    /// Opens the database and builds the state from it.
+    ///
+    /// # Errors
+    /// When the database can't be opened, or belongs to a newer agent or another program.
+    pub fn open(
+        path: PathBuf,
+        settings: Settings,
+        clock: C,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
+        let opened = Store::open(&path, clock.wall().seconds());
+        let (store, found) = opened?;
+        let mut engine = Self::with_store(path, settings, clock, stop, (store, found));
+        match engine.restore() {
+            Err(StoreError::Corrupt(what)) => engine.start_anew(what),
+            Err(error) => Err(error),
+            Ok(()) => Ok(engine),
+        }
+    }
+
+    /// Goes on with a new database after the old one turned out damaged, which is set aside.
+    ///
+    /// # Errors
+    /// When that is not possible either.
+    pub fn start_anew(self, what: String) -> Result<Self, StoreError> {
+        let Self { settings, clock, path, store, stop, outgoing, .. } = self;
+        let opened = store.replace(what, clock.wall().seconds())?;
+        let mut engine = Self::with_store(path, settings, clock, stop, opened);
+        engine.outgoing = outgoing;
+        engine.restore()?;
+        Ok(engine)
+    }
+
+    fn with_store(
+        path: PathBuf,
+        settings: Settings,
+        clock: C,
+        stop: Arc<AtomicBool>,
+        (store, found): (Store, Found),
+    ) -> Self {
+        log_found(&path, &found);
+        let since_boot = clock.since_boot();
+        Self {
+            state: State::new(settings.length),
+            settings,
+            clock,
+            path,
+            store,
+            group: GroupWriter::default(),
+            group_since: None,
+            on_stored: Vec::new(),
+            model: None,
+            outgoing: Arc::new(|| ()),
+            stop,
+            last_report: since_boot,
+            last_housekeeping: since_boot,
+        }
+    }
+
+    fn restore(&mut self) -> Result<(), StoreError> {
+        let since_boot = self.clock.since_boot();
+        let length = self.settings.length;
+        self.state = self.store.restore(
+            |names, checkpoint| State::from_checkpoint(checkpoint, names, length, since_boot),
+            |names, state, group| state.apply(names, group, since_boot),
+        )?;
+        self.load_model()?;
+        self.adopt_length()
+    }
+
+    /// How far each source had been read for what the database holds.
+    #[must_use]
+    pub fn cursors(&self) -> HashMap<String, Vec<u8>> {
+        self.state.cursors.iter().map(|(name, position)| (name.clone(), position.clone())).collect()
+    }
+
+    /// Where the database lies.
+    #[must_use]
+    pub const fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    /// The version of the model in use; 0 for none.
+    #[must_use]
+    pub fn model_version(&self) -> ModelVersion {
+        self.model.as_ref().map_or(ModelVersion(0), CheckedModel::version)
+    }
+
+    /// Says whom to call after a commit that appended frames.
+    pub fn call_on_frames(&mut self, outgoing: Outgoing) {
+        self.outgoing = outgoing;
+    }
+
+    /// Works until [`Input::Shutdown`], or until every sender is gone, and commits what there is.
+    ///
+    /// # Errors
+    /// When the database is damaged, or fails while the process ends.
+    pub fn run(&mut self, queue: &Receiver<Input>) -> Result<(), StoreError> {
+        loop {
+            match queue.recv_timeout(self.wait()) {
+                Ok(Input::Shutdown) | Err(RecvTimeoutError::Disconnected) => return self.leave(),
+                Ok(input) => self.take(input)?,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.tick()?;
+        }
+    }
+
+    /// Takes one input. What is due by then is left to [`Self::tick`].
+    ///
+    /// # Errors
+    /// When the database is damaged, or fails while the process ends.
+    pub fn take(&mut self, input: Input) -> Result<(), StoreError> {
+        match input {
+            Input::Batch(batch) => self.take_batch(batch),
+            Input::Committed(committed) => self.acknowledge(committed),
+            Input::ModelOffered(bundle) => self.take_model(bundle),
+            Input::Shutdown => Ok(()),
+        }
+    }
+
+    /// A batch is never split: its cursors say that *all* of it is stored.
+    fn take_batch(&mut self, mut batch: EventBatch) -> Result<(), StoreError> {
+        let arrival = Arrival { wall: self.clock.wall(), since_boot: self.clock.since_boot() };
+        let mut taken = 0;
+        for event in batch.events() {
+            let counted = counting::count(
+                &event,
+                arrival,
+                &self.settings.counting,
+                &mut self.state,
+                &mut self.store,
+                self.group.counts(),
+            )?;
+            if let Some(event) = counted {
+                self.group.push(event);
+                taken += 1;
+            }
+        }
+        let counts = self.group.counts();
+        counts.add(Counter::Events, taken);
+        counts.add(Counter::UnknownLines, batch.unknown_lines);
+        batch.losses.iter().for_each(|(reason, count)| counts.add(Counter::Lost(*reason), *count));
+        batch.cursors.drain(..).for_each(|cursor| self.group.reach(cursor));
+        self.on_stored.extend(batch.on_stored.take());
+        self.group_since.get_or_insert(arrival.since_boot);
+        Ok(())
+    }
+
+    /// Does what is due by now.
+    ///
+    /// # Errors
+    /// When the database is damaged, or fails while the process ends.
+    pub fn tick(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.since_boot();
+        let waited =
+            self.group_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.group_wait);
+        if waited || self.group.len() >= self.settings.group_events {
+            self.group_since = None;
+            self.commit_group()?;
+        }
+        self.close_due_windows(now)?;
+        self.report_losses(now)?;
+        self.keep_house(now)
+    }
+
+    /// How long nothing is due for.
+    fn wait(&self) -> Duration {
+        let now = self.clock.since_boot();
+        let group = self.group_since.map(|since| (since + self.settings.group_wait).saturating_sub(now));
+        let window = self.state.windows.next_due(self.settings.counting.lateness_seconds).and_then(|due| {
+            let left = due.0.saturating_sub(self.state.watermark.at(now)?.0);
+            Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
+        });
+        [group, window].into_iter().flatten().fold(HOUSEKEEPING, Duration::min)
+    }
+
+    /// Commits what there is. Windows stay open: the next start goes on counting in them.
+    fn leave(&mut self) -> Result<(), StoreError> {
+        self.commit_checkpoint()
+    }
+
+    /// How long to wait before a commit that failed that often is tried again; none once the process shall end.
+    pub(super) fn retry_wait(&self, failures: usize) -> Option<Duration> {
+        let wait = RETRY_WAITS.get(failures).or(RETRY_WAITS.last()).copied();
+        wait.filter(|_| !self.stop.load(Ordering::Relaxed))
+    }
+}
+
+fn log_found(path: &std::path::Path, found: &Found) {
+    let path = path.display();
+    match found {
+        Found::Database => tracing::debug!(%path, "the database is sound"),
+        Found::Nothing => tracing::info!(%path, "there was no database: a new stream begins"),
+        Found::Damaged { aside, what } => tracing::error!(
+            %path,
+            aside = %aside.display(),
+            "the database is damaged ({what}) and was set aside; a new stream begins, and frames that were not yet \
+             sent are lost"
+        ),
+    }
+}

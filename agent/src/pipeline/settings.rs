@@ -1,0 +1,66 @@
+//! What the engine takes from the configuration.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use cabinwatch_shared::window::WindowLength;
+
+use super::counting::CountingLimits;
+use crate::config::{Config, ConfigError};
+use crate::model::Demands;
+use crate::store::{Limits, Retention};
+
+/// Most keys in memory over all open windows: as many as seven windows full of keys have.
+const KEYS_IN_MEMORY: usize = 4096;
+
+/// The engine's settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long windows are.
+    pub length: WindowLength,
+    /// What events are judged by.
+    pub counting: CountingLimits,
+    /// A group is committed when it holds this many events…
+    pub group_events: u64,
+    /// …or when its first one has waited this long.
+    pub group_wait: Duration,
+    /// How much the file may hold.
+    pub retention: Retention,
+    /// Which models are taken.
+    pub demands: Demands,
+}
+
+impl Settings {
+    /// Takes them from a configuration.
+    ///
+    /// # Errors
+    /// When the configuration is not valid.
+    pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        let store = &config.store;
+        let length =
+            NonZeroU32::new(config.window_seconds).map_or(WindowLength::FIVE_MINUTES, WindowLength::seconds);
+        let history = |bytes| Limits { bytes, age_seconds: store.events_max_age_seconds, rows: u64::MAX };
+        Ok(Self {
+            length,
+            counting: CountingLimits {
+                lateness_seconds: config.lateness_seconds,
+                max_future_seconds: config.max_future_seconds,
+                keys: usize::from(store.max_fault_keys),
+                keys_in_memory: KEYS_IN_MEMORY,
+            },
+            group_events: u64::from(store.group_events),
+            group_wait: Duration::from_millis(u64::from(store.group_millis)),
+            retention: Retention {
+                outbox: Limits {
+                    bytes: store.outbox_max_bytes,
+                    age_seconds: store.outbox_max_age_seconds,
+                    rows: store.outbox_max_frames,
+                },
+                events: history(store.events_max_bytes),
+                windows: history(store.windows_max_bytes),
+            },
+            demands: Demands::from_config(config),
+        })
+    }
+}

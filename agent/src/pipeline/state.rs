@@ -1,0 +1,152 @@
+//! What the agent knows besides its tables. The log is its truth: applying each group of the log to the state at the
+//! last checkpoint gives it back.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
+use cabinwatch_shared::window::{Window, WindowLength};
+use cabinwatch_shared::wire::{LossFrame, LossReason};
+
+use super::watermark::Watermark;
+use super::windows::OpenWindows;
+use crate::sources::Cursor;
+use crate::store::{Checkpoint, Counts, KeyNames, LoggedGroup, LossSpan, StoreError};
+
+/// The state between two commits.
+#[derive(Debug)]
+pub struct State {
+    /// How far event time has come.
+    pub watermark: Watermark,
+    /// Windows that begin before this instant have been closed.
+    pub closed_through: Option<UnixSeconds>,
+    /// How long windows are.
+    pub length: WindowLength,
+    /// The windows that are open.
+    pub windows: OpenWindows,
+    /// How far each source has been read.
+    pub cursors: BTreeMap<String, Vec<u8>>,
+    /// All counters.
+    pub counts: Counts,
+    /// Losses that no frame has told the ground yet.
+    pub unreported: BTreeMap<LossReason, LossSpan>,
+    /// Fingerprint of the bundle that was refused last.
+    pub refused_bundle: Option<u64>,
+}
+
+impl State {
+    /// The state of a database that has seen nothing.
+    #[must_use]
+    pub fn new(length: WindowLength) -> Self {
+        Self {
+            watermark: Watermark::default(),
+            closed_through: None,
+            length,
+            windows: OpenWindows::default(),
+            cursors: BTreeMap::new(),
+            counts: Counts::default(),
+            unreported: BTreeMap::new(),
+            refused_bundle: None,
+        }
+    }
+
+    /// The state at a checkpoint. `length` holds where the checkpoint names none, which is before the first event.
+    ///
+    /// # Errors
+    /// When a key of an open window can't be looked up.
+    pub fn from_checkpoint(
+        checkpoint: Checkpoint,
+        names: &mut KeyNames<'_>,
+        length: WindowLength,
+        since_boot: Duration,
+    ) -> Result<Self, StoreError> {
+        let length = NonZeroU32::new(checkpoint.window_seconds).map_or(length, WindowLength::seconds);
+        let mut windows = OpenWindows::default();
+        for window in &checkpoint.windows {
+            let open = windows.at(window.start, window.seconds);
+            for (id, tally) in &window.tallies {
+                open.add(names.key(*id)?, *tally);
+            }
+        }
+        Ok(Self {
+            watermark: Watermark::resume(checkpoint.watermark, since_boot),
+            closed_through: checkpoint.closed_through,
+            length,
+            windows,
+            cursors: checkpoint.cursors,
+            counts: checkpoint.counts,
+            unreported: checkpoint.unreported,
+            refused_bundle: checkpoint.refused_bundle,
+        })
+    }
+
+    /// Applies a group of the log. Its events were judged when they came in; here they only count.
+    ///
+    /// # Errors
+    /// When the group does not decode or a key can't be looked up.
+    pub fn apply(
+        &mut self,
+        names: &mut KeyNames<'_>,
+        LoggedGroup { stored, group }: &LoggedGroup<'_>,
+        since_boot: Duration,
+    ) -> Result<(), StoreError> {
+        for event in group.events() {
+            let event = event.map_err(|_| StoreError::garbled("a group of events"))?;
+            let start = Window::containing(event.at, self.length).start();
+            let window = self.windows.at(start, self.length.as_seconds());
+            if !window.count_known(event.key, event.state) {
+                window.count(names.key(event.key)?, event.state);
+            }
+        }
+        self.watermark = Watermark::resume(group.watermark, since_boot);
+        self.note(group.cursors.iter().cloned(), &group.counts, *stored);
+        Ok(())
+    }
+
+    /// Takes note of what a group says besides its events.
+    pub fn note(&mut self, cursors: impl IntoIterator<Item = Cursor>, counts: &Counts, at: UnixSeconds) {
+        for Cursor { name, position } in cursors {
+            // An empty position is how a source says that it needs this cursor no more.
+            if position.is_empty() {
+                self.cursors.remove(&name);
+            } else {
+                self.cursors.insert(name, position);
+            }
+        }
+        for (reason, count) in counts.losses() {
+            let span = self.unreported.entry(reason).or_insert(LossSpan { count: 0, since: at, until: at });
+            span.count = span.count.saturating_add(count);
+            span.until = span.until.max(at);
+        }
+        self.counts.merge(counts);
+    }
+
+    /// How far event time had come when the state was stored.
+    #[must_use]
+    pub fn stored_watermark(&self) -> Option<UnixMillis> {
+        self.watermark.stored()
+    }
+
+    /// Hands over the losses the ground has not been told of.
+    pub fn take_losses(&mut self) -> Vec<LossFrame> {
+        let spans = std::mem::take(&mut self.unreported);
+        let frame = |(reason, LossSpan { count, since, until })| LossFrame { reason, count, since, until };
+        spans.into_iter().map(frame).collect()
+    }
+
+    /// The state as a checkpoint.
+    #[must_use]
+    pub fn to_checkpoint(&self, since_boot: Duration) -> Checkpoint {
+        Checkpoint {
+            watermark: self.watermark.at(since_boot),
+            closed_through: self.closed_through,
+            window_seconds: self.length.as_seconds(),
+            windows: self.windows.to_counts(),
+            cursors: self.cursors.clone(),
+            counts: self.counts.clone(),
+            unreported: self.unreported.clone(),
+            refused_bundle: self.refused_bundle,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The engine on a real file, with clocks the tests set.
+
+mod counting;
+mod durability;
+mod models;
+mod outbox;
+mod replay;
+
+use std::cell::Cell;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use cabinwatch_shared::event::{Event, State as EventState};
+use cabinwatch_shared::fault_key::FaultKey;
+use cabinwatch_shared::time::UnixMillis;
+use cabinwatch_shared::window::WindowLength;
+use cabinwatch_shared::wire::{Frame, FrameHead, FrameSeq};
+use tempfile::TempDir;
+
+use super::clock::Clock;
+use super::{Engine, Input, Settings};
+use crate::config::Config;
+use crate::sources::EventBatch;
+use crate::store::{Counter, Reader};
+
+/// A start of a window, and where the tests' wall clock stands at first.
+pub(super) const T0: i64 = 1_795_248_600;
+
+pub(super) const FAIL: EventState = EventState::Fail;
+pub(super) const SUCCESS: EventState = EventState::Success;
+
+/// Both clocks, in milliseconds.
+#[derive(Clone)]
+pub(super) struct TestClock(Rc<Cell<(i64, u64)>>);
+
+impl Clock for TestClock {
+    fn wall(&self) -> UnixMillis {
+        UnixMillis(self.0.get().0)
+    }
+
+    fn since_boot(&self) -> Duration {
+        Duration::from_millis(self.0.get().1)
+    }
+}
+
+impl TestClock {
+    pub(super) fn advance(&self, seconds: i64) {
+        let (wall, boot) = self.0.get();
+        self.0.set((wall + seconds * 1000, boot + seconds.unsigned_abs() * 1000));
+    }
+
+    pub(super) fn set_wall(&self, seconds: i64) {
+        self.0.set((seconds * 1000, self.0.get().1));
+    }
+}
+
+/// An agent without sources and link.
+pub(super) struct Agent {
+    pub(super) folder: TempDir,
+    pub(super) clock: TestClock,
+    pub(super) settings: Settings,
+    pub(super) stop: Arc<AtomicBool>,
+    engine: Option<Engine<TestClock>>,
+}
+
+impl Agent {
+    pub(super) fn start() -> Self {
+        Self::start_with(|_| ())
+    }
+
+    pub(super) fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let config = Config { tail: "TC-JJA".to_owned(), ..Config::default() };
+        let mut settings = Settings::from_config(&config).expect("valid");
+        change(&mut settings);
+        let mut agent = Self {
+            folder: TempDir::new().expect("a folder"),
+            clock: TestClock(Rc::new(Cell::new((T0 * 1000, 0)))),
+            settings,
+            stop: Arc::default(),
+            engine: None,
+        };
+        agent.restart();
+        agent
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("agent.db")
+    }
+
+    pub(super) fn engine(&mut self) -> &mut Engine<TestClock> {
+        self.engine.as_mut().expect("it runs")
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.engine = None;
+    }
+
+    /// Ends the process without a word, as far as one process can: what was not committed is gone.
+    pub(super) fn restart(&mut self) {
+        self.stop();
+        let (settings, clock) = (self.settings.clone(), self.clock.clone());
+        let engine = Engine::open(self.path(), settings, clock, Arc::clone(&self.stop));
+        self.engine = Some(engine.expect("opens"));
+    }
+
+    pub(super) fn take(&mut self, input: Input) {
+        self.engine().take(input).expect("taken");
+        self.tick();
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.engine().tick().expect("done");
+    }
+
+    /// Hands over events at seconds after `T0`, in one batch.
+    pub(super) fn events(&mut self, events: &[(i64, &str, &str, EventState)]) {
+        let mut batch = EventBatch::default();
+        events.iter().for_each(|event| push(&mut batch, *event));
+        self.take(Input::Batch(batch));
+    }
+
+    /// Lets the group's time run out.
+    pub(super) fn commit(&mut self) {
+        self.engine().commit_group().expect("committed");
+    }
+
+    /// Lets the clocks run, a second at a time, as the engine's own timeouts would.
+    pub(super) fn pass(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.clock.advance(1);
+            self.tick();
+        }
+    }
+
+    pub(super) fn counted(&mut self, counter: Counter) -> u64 {
+        self.commit();
+        self.engine().state.counts.get(counter)
+    }
+
+    /// The frames in the outbox.
+    pub(super) fn frames(&self) -> Vec<StoredBytes> {
+        let reader = Reader::open(&self.path()).expect("a database");
+        let frames = reader.frames(FrameSeq(0), usize::MAX).expect("readable");
+        frames.into_iter().map(|(seq, bytes)| StoredBytes { seq, bytes }).collect()
+    }
+
+    /// The windows among the frames.
+    pub(super) fn windows(&self) -> Vec<WindowSeen> {
+        let frames = self.frames();
+        let windows = frames.iter().filter_map(|frame| match frame.decode() {
+            Frame::Window(window) => Some(spelled_out(&window)),
+            _ => None,
+        });
+        windows.collect()
+    }
+}
+
+/// A window as a frame told it: its start after `T0`, successes by point, failures by key.
+pub(super) type WindowSeen = (i64, Vec<(String, u64)>, Vec<(String, u64)>);
+
+pub(super) struct StoredBytes {
+    pub(super) seq: FrameSeq,
+    bytes: Vec<u8>,
+}
+
+impl StoredBytes {
+    pub(super) fn decode(&self) -> Frame<'_> {
+        FrameHead { seq: self.seq, bytes: &self.bytes }.decode().expect("a frame")
+    }
+}
+
+fn spelled_out(window: &cabinwatch_shared::wire::WindowFrame<'_>) -> WindowSeen {
+    use cabinwatch_shared::wire::PointName;
+    assert!(window.known.is_empty(), "these tests use no model");
+    let points = window.points.iter().map(|row| match row.point {
+        PointName::Spelled(point) => (point.to_owned(), row.success),
+        PointName::Known(_) => panic!("these tests use no model"),
+    });
+    let keys = window.spelled.iter().map(|row| {
+        let key = FaultKey { edr_point: row.edr_point, description: row.description };
+        (key.to_string(), row.fail)
+    });
+    (window.start.0 - T0, points.collect(), keys.collect())
+}
+
+pub(super) fn push(
+    batch: &mut EventBatch,
+    (at, edr_point, description, state): (i64, &str, &str, EventState),
+) {
+    batch.push(&Event { at: UnixMillis((T0 + at) * 1000), key: FaultKey { edr_point, description }, state });
+}
+
+pub(super) fn length(seconds: u32) -> WindowLength {
+    WindowLength::seconds(NonZeroU32::new(seconds).expect("not zero"))
+}
+
+pub(super) fn owned(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
+    pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}

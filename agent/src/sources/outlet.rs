@@ -1,0 +1,105 @@
+//! What all sources share: the way to the engine, and what happens when one fails.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use super::EventBatch;
+use crate::link::Backoff;
+use crate::pipeline::Input;
+
+/// A batch is handed over when it holds this many events…
+pub(super) const BATCH_EVENTS: usize = 512;
+/// …or when its first one has waited this long.
+pub(super) const LINGER: Duration = Duration::from_millis(5);
+/// How soon a waiting source notices that the agent stops.
+pub(super) const STOP_CHECK: Duration = Duration::from_millis(200);
+
+const SHORTEST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// Why a source came to an end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The agent stops, or its engine is gone.
+    #[error("the agent stops")]
+    Stopped,
+    /// Something the system refused; time may mend it.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried, with the path.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Fault {
+    /// For `map_err`.
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// The way to the engine.
+#[derive(Clone)]
+pub(super) struct Outlet {
+    queue: SyncSender<Input>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Outlet {
+    pub(super) fn new(queue: SyncSender<Input>, stop: Arc<AtomicBool>) -> Self {
+        Self { queue, stop }
+    }
+
+    /// Hands a batch over, leaving an empty one. Blocks while the queue is full: the source then reads nothing, and
+    /// the kernel makes the sender wait.
+    pub(super) fn send(&self, batch: &mut EventBatch) -> Result<(), Fault> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.queue.send(Input::Batch(std::mem::take(batch))).map_err(|_| Fault::Stopped)
+    }
+
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if self.stop.load(Ordering::Relaxed) { Err(Fault::Stopped) } else { Ok(()) }
+    }
+
+    /// Waits, unless the agent stops.
+    pub(super) fn pause(&self, duration: Duration) -> Result<(), Fault> {
+        let until = Instant::now() + duration;
+        loop {
+            self.check()?;
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(rest.min(STOP_CHECK));
+        }
+    }
+
+    /// Runs a source until it is done or the agent stops. A fault is told once, and tried again with growing pauses.
+    pub(super) fn supervise(&self, name: &str, mut source: impl FnMut() -> Result<(), Fault>) {
+        let mut backoff = Backoff::new(SHORTEST_RETRY, LONGEST_RETRY);
+        let mut told = String::new();
+        loop {
+            let began = Instant::now();
+            let fault = match source() {
+                Ok(()) | Err(Fault::Stopped) => return,
+                Err(fault) => fault.to_string(),
+            };
+            backoff.held(began.elapsed());
+            if fault != told {
+                tracing::warn!("{name}: {fault}; it will be tried again until it works");
+                told = fault;
+            }
+            if self.pause(backoff.after_failure(u32::MAX)).is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One transaction, described before it is tried. Because it is data, it can be tried again after a failure, on a new
+//! connection and once the file has told whether the first try reached it.
+
+use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
+use cabinwatch_shared::wire::Committed;
+use rusqlite::{Connection, params};
+
+use super::checkpoint::Checkpoint;
+use super::dictionary::KeyEntry;
+use super::group::KeyId;
+use super::retention::{Held, Plan};
+use super::{StoreError, outbox};
+
+/// What becomes of the active model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelChange {
+    /// This bundle takes its place.
+    Activate {
+        /// Its version.
+        version: ModelVersion,
+        /// The signed bundle.
+        bundle: Vec<u8>,
+    },
+    /// It can't be used any more.
+    Drop,
+}
+
+/// A closed window, for the `windows` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowRecord {
+    /// First second of the window.
+    pub start: UnixSeconds,
+    /// What the reader decodes.
+    pub body: Vec<u8>,
+}
+
+/// What retention takes away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// From the outbox.
+    pub outbox: Plan,
+    /// From the event log.
+    pub events: Plan,
+    /// From the closed windows.
+    pub windows: Plan,
+}
+
+/// Everything one transaction may do; what is empty is not done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Wall clock, for the rows that say when they were written.
+    pub at: Option<UnixMillis>,
+    /// Keys that the group names and the table lacks.
+    pub keys: Vec<KeyEntry>,
+    /// A group of events.
+    pub group: Option<Vec<u8>>,
+    /// Frames for the outbox, in order.
+    pub frames: Vec<Vec<u8>>,
+    /// Windows that close.
+    pub windows: Vec<WindowRecord>,
+    /// Keys that are in use and must outlive the groups there are now.
+    pub keys_in_use: Vec<KeyId>,
+    /// The state after this transaction.
+    pub checkpoint: Option<Checkpoint>,
+    /// The active model.
+    pub model: Option<ModelChange>,
+    /// What the ground has stored.
+    pub committed: Option<Committed>,
+    /// What retention takes away.
+    pub removal: Removal,
+}
+
+/// What a transaction found, once it is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Frames the ground has stored; none where its word was about another stream.
+    pub acknowledged: Option<Held>,
+}
+
+/// Does it all, within the caller's transaction. `last_group` is the newest group in the log, this one included.
+pub(super) fn apply(
+    connection: &Connection,
+    change: &Change,
+    last_group: u64,
+) -> Result<Outcome, StoreError> {
+    let last_group = i64::try_from(last_group).unwrap_or(i64::MAX);
+    let at = change.at.unwrap_or(UnixMillis(0)).seconds();
+    write_log(connection, change, last_group, at)?;
+    if !change.frames.is_empty() {
+        outbox::append(connection, &change.frames, at)?;
+    }
+    write_windows(connection, change, at)?;
+    if let Some(checkpoint) = &change.checkpoint {
+        connection
+            .prepare_cached("REPLACE INTO checkpoint (id, through, body) VALUES (1, ?1, ?2)")?
+            .execute(params![last_group, checkpoint.to_bytes()?])?;
+    }
+    if let Some(model) = &change.model {
+        write_model(connection, model, at)?;
+    }
+    let acknowledged = match change.committed {
+        Some(committed) => outbox::acknowledge(connection, committed)?,
+        None => None,
+    };
+    remove(connection, &change.removal)?;
+    Ok(Outcome { acknowledged })
+}
+
+fn write_log(
+    connection: &Connection,
+    change: &Change,
+    group: i64,
+    at: UnixSeconds,
+) -> Result<(), StoreError> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO keys (id, edr_point, description, last_group) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for key in &change.keys {
+        insert.execute(params![key.id.0, key.edr_point, key.description, group])?;
+    }
+    if let Some(body) = &change.group {
+        connection
+            .prepare_cached("INSERT INTO events (id, stored, body) VALUES (?1, ?2, ?3)")?
+            .execute(params![group, at.0, body])?;
+    }
+    if !change.keys_in_use.is_empty() {
+        let mut touch = connection.prepare_cached("UPDATE keys SET last_group = ?1 WHERE id = ?2")?;
+        for id in &change.keys_in_use {
+            touch.execute(params![group, id.0])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_windows(connection: &Connection, change: &Change, at: UnixSeconds) -> Result<(), StoreError> {
+    for window in &change.windows {
+        connection
+            .prepare_cached("INSERT INTO windows (start, closed, body) VALUES (?1, ?2, ?3)")?
+            .execute(params![window.start.0, at.0, window.body])?;
+    }
+    Ok(())
+}
+
+fn write_model(connection: &Connection, model: &ModelChange, at: UnixSeconds) -> Result<(), StoreError> {
+    match model {
+        ModelChange::Activate { version, bundle } => connection.execute(
+            "REPLACE INTO model (id, version, activated, bundle) VALUES (1, ?1, ?2, ?3)",
+            params![version.0, at.0, bundle],
+        )?,
+        ModelChange::Drop => connection.execute("DELETE FROM model", [])?,
+    };
+    Ok(())
+}
+
+fn remove(connection: &Connection, removal: &Removal) -> Result<(), StoreError> {
+    if let Some(through) = removal.outbox.through {
+        connection.execute("DELETE FROM outbox WHERE seq <= ?1", [through])?;
+    }
+    if let Some(through) = removal.windows.through {
+        connection.execute("DELETE FROM windows WHERE id <= ?1", [through])?;
+    }
+    if let Some(through) = removal.events.through {
+        connection.execute("DELETE FROM events WHERE id <= ?1", [through])?;
+        connection.execute("DELETE FROM keys WHERE last_group <= ?1", [through])?;
+    }
+    Ok(())
+}

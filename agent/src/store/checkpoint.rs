@@ -1,0 +1,133 @@
+//! The state at one point of the event log. What came after it is found by replaying the groups behind it.
+
+use std::collections::BTreeMap;
+
+use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
+use cabinwatch_shared::wire::LossReason;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::counters::Counts;
+use super::group::KeyId;
+
+/// The format this agent writes and reads; the first byte.
+const CHECKPOINT_VERSION: u8 = 1;
+
+/// Everything the agent knows besides its tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// How far event time has come.
+    pub watermark: Option<UnixMillis>,
+    /// Windows that begin before this instant have been closed.
+    pub closed_through: Option<UnixSeconds>,
+    /// The window length the groups behind this checkpoint are counted with, in seconds; 0 before the first event.
+    pub window_seconds: u32,
+    /// The windows that are open.
+    pub windows: Vec<WindowCounts>,
+    /// How far each source has been read.
+    pub cursors: BTreeMap<String, Vec<u8>>,
+    /// All counters.
+    pub counts: Counts,
+    /// Losses that no frame has told the ground yet.
+    pub unreported: BTreeMap<LossReason, LossSpan>,
+    /// Fingerprint of the bundle that was refused last.
+    pub refused_bundle: Option<u64>,
+}
+
+/// The counts of one open window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowCounts {
+    /// First second of the window.
+    pub start: UnixSeconds,
+    /// Its length in seconds.
+    pub seconds: u32,
+    /// What was counted, in the order of the keys' numbers.
+    pub tallies: Vec<(KeyId, Tally)>,
+}
+
+/// Events of one key in one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Failed attempts.
+    pub fail: u64,
+    /// Successful attempts.
+    pub success: u64,
+}
+
+/// How much was lost, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossSpan {
+    /// How many.
+    pub count: u64,
+    /// When the first was lost.
+    pub since: UnixSeconds,
+    /// When the last was lost.
+    pub until: UnixSeconds,
+}
+
+impl Checkpoint {
+    /// The bytes for the `checkpoint` table.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, StoreError> {
+        postcard::to_extend(self, vec![CHECKPOINT_VERSION]).map_err(|_| StoreError::garbled("the checkpoint"))
+    }
+
+    /// Reads those bytes.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        let garbled = || StoreError::garbled("the checkpoint");
+        let (&CHECKPOINT_VERSION, rest) = bytes.split_first().ok_or_else(garbled)? else {
+            return Err(garbled());
+        };
+        postcard::from_bytes(rest).map_err(|_| garbled())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_these_bytes() {
+        let span = LossSpan { count: 1, since: UnixSeconds(2), until: UnixSeconds(3) };
+        let checkpoint = Checkpoint {
+            watermark: Some(UnixMillis(1000)),
+            closed_through: Some(UnixSeconds(300)),
+            window_seconds: 300,
+            windows: vec![WindowCounts {
+                start: UnixSeconds(300),
+                seconds: 300,
+                tallies: vec![(KeyId(7), Tally { fail: 2, success: 0 })],
+            }],
+            cursors: BTreeMap::from([("t".to_owned(), vec![9])]),
+            counts: Counts::default(),
+            unreported: BTreeMap::from([(LossReason::Late, span)]),
+            refused_bundle: None,
+        };
+        let bytes = checkpoint.to_bytes().expect("encodes");
+        let expected: &[&[u8]] = &[
+            &[1],                         // version
+            &[1, 0xd0, 0x0f],             // watermark 1000
+            &[1, 0xd8, 0x04],             // closed through 300
+            &[0xac, 0x02],                // windows of 300 s
+            &[1, 0xd8, 0x04, 0xac, 0x02], // one window from 300, 300 s
+            &[1, 7, 2, 0],                // one tally: key 7, two failures
+            &[1, 1, b't', 1, 9],          // one cursor
+            &[0],                         // no counts
+            &[1, 7, 1, 4, 6],             // one loss: late, 1, from 2 to 3
+            &[0],                         // no refused bundle
+        ];
+        assert_eq!(bytes, expected.concat());
+        assert_eq!(Checkpoint::from_bytes(&bytes).expect("decodes"), checkpoint);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_checkpoint_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(version) = bytes.first_mut() {
+                *version = CHECKPOINT_VERSION;
+            }
+            let _ = Checkpoint::from_bytes(&bytes);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What can go wrong with the database.
+
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+use super::schema::SCHEMA_VERSION;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no file where a reader looked for one.
+    #[error("there is no database at {}: has the agent run with this configuration?", .0.display())]
+    Missing(PathBuf),
+    /// The file can't be opened or made.
+    #[error("cannot open the database {}: {source}; its folder must exist and be writable for this user", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// A newer agent has written it.
+    #[error("the database {} has schema {found}, this agent reads up to {SCHEMA_VERSION}: install the newer agent again, or move the file away to start anew", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+    },
+    /// Some other program's database.
+    #[error("{} is a database, but not this agent's: set `store.path` to another file", .0.display())]
+    Foreign(PathBuf),
+    /// Its contents contradict themselves.
+    #[error("the database is damaged: {0}")]
+    Corrupt(String),
+    /// A damaged file could not be moved away.
+    #[error("the damaged database {} cannot be set aside: {source}", path.display())]
+    SetAside {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another agent runs on it.
+    #[error("another agent holds {}: only one may run on a database", .0.display())]
+    Busy(PathBuf),
+    /// The file that keeps a second agent away can't be made.
+    #[error("cannot make the lock file {}: {source}; its folder must exist and be writable for this user", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gives no random number for a new stream's name.
+    #[error("the system gives no random number for the name of a new stream: {0}")]
+    Random(String),
+    /// Anything else SQLite reports.
+    #[error("the database reports: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// A value that no agent writes.
+    pub(crate) fn garbled(what: &'static str) -> Self {
+        Self::Corrupt(format!("{what} does not decode"))
+    }
+
+    /// Whether only a new file helps.
+    #[must_use]
+    pub const fn is_corrupt(&self) -> bool {
+        matches!(self, Self::Corrupt(_))
+    }
+}

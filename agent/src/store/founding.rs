@@ -1,0 +1,136 @@
+//! How a database comes to be: a new file, a sound one, or a new one in place of a damaged one.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::{Frame, LossFrame, LossReason, StreamId, StreamStart, WireError};
+use rusqlite::Connection;
+
+use super::change::{self, Change};
+use super::checkpoint::Checkpoint;
+use super::counters::Counter;
+use super::{StoreError, log, outbox, schema};
+
+/// What was found where the database should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A sound database.
+    Database,
+    /// None, so there is a new one now.
+    Nothing,
+    /// A damaged one, which lies beside the new one now.
+    Damaged {
+        /// Where the damaged file lies.
+        aside: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// Keeps a second agent away for as long as it lives; the system lets go of it when the process ends.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock_path = beside(path, ".lock");
+    let failed = |source| StoreError::Lock { path: lock_path.clone(), source };
+    let file = OpenOptions::new().create(true).append(true).open(&lock_path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Opens a sound database, or makes one.
+pub(super) fn open(path: &Path, now: UnixSeconds) -> Result<(Connection, Found), StoreError> {
+    let what = match open_sound(path, StreamStart::NoDatabase { at: now }) {
+        Err(StoreError::Corrupt(what)) => what,
+        other => return other,
+    };
+    replace(path, what, now)
+}
+
+/// Sets a damaged database aside and makes a new one.
+pub(super) fn replace(
+    path: &Path,
+    what: String,
+    now: UnixSeconds,
+) -> Result<(Connection, Found), StoreError> {
+    let aside = set_aside(path, now)?;
+    let (connection, _) = open_sound(path, StreamStart::DatabaseSetAside { at: now })?;
+    Ok((connection, Found::Damaged { aside, what }))
+}
+
+fn open_sound(path: &Path, start: StreamStart) -> Result<(Connection, Found), StoreError> {
+    let mut connection = schema::open_writer(path)?;
+    if schema::check_version(&connection, path)? {
+        schema::check_integrity(&connection)?;
+        // Whole pages may still hold what no agent writes.
+        outbox::bounds(&connection)?;
+        log::checkpoint(&connection)?;
+        return Ok((connection, Found::Database));
+    }
+    let transaction = connection.transaction()?;
+    schema::create(&transaction)?;
+    let stream = getrandom::u64().map_err(|error| StoreError::Random(error.to_string()))?;
+    outbox::found(&transaction, StreamId(stream))?;
+    let first = first_change(start).map_err(|_| StoreError::garbled("a stream's first frame"))?;
+    change::apply(&transaction, &first, 0)?;
+    transaction.commit()?;
+    Ok((connection, Found::Nothing))
+}
+
+/// A stream tells first how it began; after a damaged database also that an unknown number of frames is lost.
+fn first_change(start: StreamStart) -> Result<Change, WireError> {
+    let mut frames = vec![encode(&Frame::StreamStart(start))?];
+    let mut checkpoint = Checkpoint::default();
+    let (StreamStart::NoDatabase { at } | StreamStart::DatabaseSetAside { at }) = start;
+    if let StreamStart::DatabaseSetAside { .. } = start {
+        let loss = LossFrame { reason: LossReason::Corrupt, count: 0, since: at, until: at };
+        frames.push(encode(&Frame::Loss(loss))?);
+        checkpoint.counts.add(Counter::DatabasesSetAside, 1);
+    }
+    Ok(Change { at: Some(at.millis()), frames, checkpoint: Some(checkpoint), ..Change::default() })
+}
+
+fn encode(frame: &Frame<'_>) -> Result<Vec<u8>, WireError> {
+    let mut bytes = Vec::new();
+    frame.write(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Moves the file and its log out of the way. Only the newest damaged file is kept: disks are small.
+fn set_aside(path: &Path, now: UnixSeconds) -> Result<PathBuf, StoreError> {
+    let failed = |source| StoreError::SetAside { path: path.to_owned(), source };
+    remove_older_ones(path).map_err(failed)?;
+    let aside = beside(path, &format!(".corrupt-{}", now.0));
+    fs::rename(path, &aside).map_err(failed)?;
+    let log = beside(path, "-wal");
+    if log.exists() {
+        fs::rename(&log, beside(&aside, "-wal")).map_err(failed)?;
+    }
+    match fs::remove_file(beside(path, "-shm")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
+        _ => Ok(aside),
+    }
+}
+
+fn remove_older_ones(path: &Path) -> std::io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut prefix = name.to_os_string();
+    prefix.push(".corrupt-");
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}

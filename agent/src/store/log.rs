@@ -1,0 +1,89 @@
+//! Reading the event log and the checkpoint. Writer and readers share it.
+
+use cabinwatch_shared::time::UnixSeconds;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::StoreError;
+use super::checkpoint::Checkpoint;
+use super::dictionary::{Dictionary, KeyEntry};
+use super::group::{EventGroup, KeyId};
+
+/// Looks up what numbers stand for.
+pub struct KeyNames<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) dictionary: &'a mut Dictionary,
+}
+
+impl KeyNames<'_> {
+    /// The entry of a number, from memory or from the table.
+    ///
+    /// # Errors
+    /// When the database can't be read, or has no such key.
+    pub fn key(&mut self, id: KeyId) -> Result<&KeyEntry, StoreError> {
+        self.dictionary.load(self.connection, id)
+    }
+}
+
+/// A group as the log holds it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LoggedGroup<'a> {
+    /// When it was stored.
+    pub stored: UnixSeconds,
+    /// What is in it.
+    pub group: EventGroup<'a>,
+}
+
+/// Builds a state: from the checkpoint, then through each group behind it. Returns the bytes of those groups, too.
+pub(super) fn restore<S>(
+    names: &mut KeyNames<'_>,
+    begin: impl FnOnce(&mut KeyNames<'_>, Checkpoint) -> Result<S, StoreError>,
+    mut apply: impl FnMut(&mut KeyNames<'_>, &mut S, &LoggedGroup<'_>) -> Result<(), StoreError>,
+) -> Result<(S, u64), StoreError> {
+    let (checkpoint, through) = checkpoint(names.connection)?;
+    let mut state = begin(names, checkpoint)?;
+    let mut bytes = 0;
+    groups_after(names.connection, through, |group, length| {
+        bytes += length;
+        apply(names, &mut state, &group)
+    })?;
+    Ok((state, bytes))
+}
+
+/// The last checkpoint, and the last group it covers.
+pub(super) fn checkpoint(connection: &Connection) -> Result<(Checkpoint, u64), StoreError> {
+    let row: Option<(i64, Vec<u8>)> = connection
+        .query_row("SELECT through, body FROM checkpoint", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (through, body) = row.ok_or_else(|| StoreError::garbled("the checkpoint"))?;
+    Ok((Checkpoint::from_bytes(&body)?, through.unsigned_abs()))
+}
+
+/// The number of the newest group in the log; 0 if it is empty.
+pub(super) fn last_group(connection: &Connection) -> Result<u64, StoreError> {
+    let last: Option<i64> = connection.query_row("SELECT max(id) FROM events", [], |row| row.get(0))?;
+    Ok(last.unwrap_or(0).unsigned_abs())
+}
+
+/// Hands over each group with a number above `after`, oldest first, and its size.
+pub(super) fn groups_after<E: From<StoreError>>(
+    connection: &Connection,
+    after: u64,
+    mut take: impl FnMut(LoggedGroup<'_>, u64) -> Result<(), E>,
+) -> Result<(), E> {
+    let sql = "SELECT stored, body FROM events WHERE id > ?1 ORDER BY id";
+    let mut statement = connection.prepare_cached(sql).map_err(StoreError::from)?;
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut rows = statement.query([after]).map_err(StoreError::from)?;
+    while let Some(row) = rows.next().map_err(StoreError::from)? {
+        let (group, bytes) = logged_group(row)?;
+        take(group, bytes)?;
+    }
+    Ok(())
+}
+
+fn logged_group<'a>(row: &'a Row<'_>) -> Result<(LoggedGroup<'a>, u64), StoreError> {
+    let garbled = || StoreError::garbled("a group of events");
+    let body = row.get_ref(1)?.as_blob().map_err(|_| garbled())?;
+    let group = EventGroup::parse(body).map_err(|_| garbled())?;
+    Ok((LoggedGroup { stored: UnixSeconds(row.get(0)?), group }, body.len() as u64))
+}

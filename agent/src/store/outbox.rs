@@ -1,0 +1,123 @@
+//! Frames on their way to the ground. A row leaves only when the ground has stored its frame, or when retention counts
+//! it as lost.
+
+use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::{Committed, FrameSeq, StreamId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::StoreError;
+use super::retention::Held;
+
+/// Which frames the outbox holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxBounds {
+    /// Whose frames they are.
+    pub stream: StreamId,
+    /// The oldest frame still there; the next to be written if there is none.
+    pub oldest: FrameSeq,
+    /// The newest frame ever written; 0 if none was.
+    pub newest: FrameSeq,
+}
+
+/// A frame as the outbox hands it out: its number and its bytes.
+pub type StoredFrame = (FrameSeq, Vec<u8>);
+
+/// SQLite's integers are signed; the stream's name is 64 random bits.
+const fn signed(stream: StreamId) -> i64 {
+    stream.0.cast_signed()
+}
+
+fn seq(number: i64) -> FrameSeq {
+    FrameSeq(u64::try_from(number).unwrap_or(0))
+}
+
+fn number(seq: FrameSeq) -> i64 {
+    i64::try_from(seq.0).unwrap_or(i64::MAX)
+}
+
+/// Names a new stream, whose first frame will be number 1.
+pub(super) fn found(connection: &Connection, stream: StreamId) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO stream (id, stream_id, next_seq, committed, changes) VALUES (1, ?1, 1, 0, 0)",
+        [signed(stream)],
+    )?;
+    Ok(())
+}
+
+pub(super) fn bounds(connection: &Connection) -> Result<OutboxBounds, StoreError> {
+    let sql = "SELECT stream_id, next_seq, (SELECT min(seq) FROM outbox) FROM stream";
+    let row = connection
+        .prepare_cached(sql)?
+        .query_row([], |row| {
+            let (stream, next, oldest): (i64, i64, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(OutboxBounds {
+                stream: StreamId(stream.cast_unsigned()),
+                oldest: seq(oldest.unwrap_or(next)),
+                newest: seq(next - 1),
+            })
+        })
+        .optional()?;
+    row.ok_or_else(|| StoreError::garbled("the stream's name"))
+}
+
+/// The ground's last word on this stream.
+pub(super) fn committed(connection: &Connection) -> Result<FrameSeq, StoreError> {
+    let number = connection.query_row("SELECT committed FROM stream", [], |row| row.get(0))?;
+    Ok(seq(number))
+}
+
+/// A run of frames with consecutive numbers from `from` on, of at most `max_bytes`; at least one if there is one.
+pub(super) fn frames(
+    connection: &Connection,
+    from: FrameSeq,
+    max_bytes: usize,
+) -> Result<Vec<StoredFrame>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT seq, frame FROM outbox WHERE seq >= ?1 ORDER BY seq")?;
+    let mut rows = statement.query([number(from)])?;
+    let mut frames: Vec<StoredFrame> = Vec::new();
+    let mut bytes = 0_usize;
+    while let Some(row) = rows.next()? {
+        let (seq, frame): (FrameSeq, Vec<u8>) = (seq(row.get(0)?), row.get(1)?);
+        bytes += frame.len();
+        let follows = frames.last().is_none_or(|(last, _)| last.next() == seq);
+        if !follows || (bytes > max_bytes && !frames.is_empty()) {
+            break;
+        }
+        frames.push((seq, frame));
+    }
+    Ok(frames)
+}
+
+/// Appends frames under the next numbers, within the caller's transaction.
+pub(super) fn append(
+    connection: &Connection,
+    frames: &[Vec<u8>],
+    created: UnixSeconds,
+) -> Result<(), StoreError> {
+    let first = bounds(connection)?.newest.next();
+    let mut insert =
+        connection.prepare_cached("INSERT INTO outbox (seq, created, frame) VALUES (?1, ?2, ?3)")?;
+    let mut next = first;
+    for frame in frames {
+        insert.execute(params![number(next), created.0, frame])?;
+        next = next.next();
+    }
+    connection.prepare_cached("UPDATE stream SET next_seq = ?1")?.execute([number(next)])?;
+    Ok(())
+}
+
+/// Deletes what the ground has stored. Returns how much that was, or none if the word is about another stream or about
+/// frames that were never written.
+pub(super) fn acknowledge(connection: &Connection, committed: Committed) -> Result<Option<Held>, StoreError> {
+    let bounds = bounds(connection)?;
+    if committed.stream != bounds.stream || committed.seq > bounds.newest {
+        return Ok(None);
+    }
+    let up_to = number(committed.seq);
+    let sql = "SELECT count(*), coalesce(sum(length(frame)), 0) FROM outbox WHERE seq <= ?1";
+    let gone = connection.prepare_cached(sql)?.query_row([up_to], Held::from_row)?;
+    connection.prepare_cached("DELETE FROM outbox WHERE seq <= ?1")?.execute([up_to])?;
+    connection.prepare_cached("UPDATE stream SET committed = max(committed, ?1)")?.execute([up_to])?;
+    Ok(Some(gone))
+}
