@@ -111,11 +111,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let (config, settings) = config::load(cli.config.as_deref(), variables, &cli.command.flags())
         .map_err(|error| Failure::new(error, true))?;
-    logging::start(&match cli.command {
-        // Its progress is what one wants to see; what goes wrong is logged all the same.
-        Command::Demo(_) => LogConfig { level: "warn".to_owned(), ..config.log.clone() },
-        _ => config.log.clone(),
-    });
+    logging::start(&log_config(&cli.command, &config.log));
     let mut out = io::stdout().lock();
     match cli.command {
         Command::Ingest(_) => {
@@ -151,6 +147,15 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
     }?;
     out.flush().map_err(|error| Failure::new(error, false))
+}
+
+/// The demo shows its progress instead of what is merely worth knowing, unless more is asked for.
+fn log_config(command: &Command, config: &LogConfig) -> LogConfig {
+    let is_default = config.level == LogConfig::default().level;
+    match command {
+        Command::Demo(_) if is_default => LogConfig { level: "warn".to_owned(), ..config.clone() },
+        _ => config.clone(),
+    }
 }
 
 fn usage<E: Error + 'static>(error: E, is_usage: impl Fn(&E) -> bool) -> Failure {

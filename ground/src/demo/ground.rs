@@ -17,7 +17,7 @@ use super::timeline::Timeline;
 use crate::broker::Embedded;
 use crate::commands::publish;
 use crate::commands::retrain::{self, RetrainArgs};
-use crate::config::Config;
+use crate::config::{Config, HistoryConfig, IngestConfig, MailConfig, ModelConfig, TablesConfig};
 use crate::ingest::{self, IngestError, Summary};
 use crate::simulate::{FilePlan, Fleet, FleetPlan, Written, write_files};
 use crate::tables::{self, Query};
@@ -37,16 +37,17 @@ const HISTORY_SEED: u64 = 0x6869_7374_6f72_7900;
 const MODEL_PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
-/// The configuration the ground runs with in this folder.
+/// The configuration the ground runs with in this folder: defaults, as the agents have them too, but for what is said
+/// of tables and mail.
 pub(super) fn config(base: &Config, folder: &Folder) -> Config {
-    let mut config = base.clone();
-    config.history.url = file_url(&folder.history());
-    config.model.dir = folder.model();
-    config.model.signing_key = std::path::PathBuf::new();
-    config.tables.url = folder.tables_url();
-    config.ingest.archive = folder.archive_url();
-    config.mail.url = folder.mail_url();
-    config
+    Config {
+        history: HistoryConfig { url: file_url(&folder.history()), ..HistoryConfig::default() },
+        model: ModelConfig { dir: folder.model(), ..ModelConfig::default() },
+        tables: TablesConfig { url: folder.tables_url(), ..base.tables.clone() },
+        ingest: IngestConfig { archive: folder.archive_url(), ..IngestConfig::default() },
+        mail: MailConfig { url: folder.mail_url(), ..base.mail.clone() },
+        ..Config::default()
+    }
 }
 
 /// Writes the days before the timeline as EDR files, without faults, so that what is usual can be learnt from it.
