@@ -140,11 +140,10 @@ fn every_event_is_counted_once(kind: Kind, seed: u64) {
     let expected = producing.join().expect("the producers end well");
 
     let last = expected.failures.keys().next_back().expect("events were sent").1.clone();
-    eventually("the last window to arrive", CATCH_UP_LIMIT, || {
-        let there = ground.failures().ok()?;
-        let complete =
-            there.len() >= expected.failures.len() && there.keys().any(|(_, start, ..)| *start == last);
-        complete.then_some(())
+    eventually("the last window to arrive, and the outbox to be empty", CATCH_UP_LIMIT, || {
+        let arrived = ground.failures().ok()?.keys().any(|(_, start, ..)| *start == last);
+        let waiting = aircraft.status()["outbox"]["frames"].as_i64()?;
+        (arrived && waiting == 0).then_some(())
     });
     aircraft.stop();
     ground.stop();
