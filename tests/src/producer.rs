@@ -1,7 +1,7 @@
 //! A program on the gateway that must not lose an event: it numbers what it sends, and sends again what the agent
 //! has not said it stored. The protocol is in `docs/sources.md`.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 /// Events that may be on their way at a time.
-const IN_FLIGHT: usize = 64;
+const IN_FLIGHT: usize = 128;
 /// How long to wait for an answer before everything unstored is sent again.
 const PATIENCE: Duration = Duration::from_millis(400);
 
@@ -35,7 +35,8 @@ pub struct Producer {
     agent: PathBuf,
     socket: UnixDatagram,
     next: u64,
-    unstored: VecDeque<(u64, Vec<u8>)>,
+    /// What no answer has named yet, by its number.
+    unstored: BTreeMap<u64, Vec<u8>>,
     resent: u64,
 }
 
@@ -53,7 +54,7 @@ impl Producer {
             agent: agent.to_owned(),
             socket,
             next: 1,
-            unstored: VecDeque::new(),
+            unstored: BTreeMap::new(),
             resent: 0,
         }
     }
@@ -65,11 +66,10 @@ impl Producer {
             "edr_date": event.at, "edr_point": event.point, "description": event.description,
             "state": event.state, "producer": producer, "seq": seq,
         });
+        let datagram = datagram.to_string().into_bytes();
         self.next += 1;
-        self.unstored.push_back((seq, datagram.to_string().into_bytes()));
-        if let Some((_, datagram)) = self.unstored.back() {
-            self.try_send(datagram);
-        }
+        self.try_send(&datagram);
+        self.unstored.insert(seq, datagram);
         while self.unstored.len() >= IN_FLIGHT {
             self.listen();
         }
@@ -101,7 +101,7 @@ impl Producer {
             Ok(length) => self.settle(&buffer[..length]),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 self.resent += self.unstored.len() as u64;
-                for (_, datagram) in &self.unstored {
+                for datagram in self.unstored.values() {
                     self.try_send(datagram);
                 }
             }
@@ -112,15 +112,12 @@ impl Producer {
     fn settle(&mut self, answer: &[u8]) {
         let answer: Value = serde_json::from_slice(answer).expect("the agent answers in JSON");
         assert_eq!(answer["producer"], self.name.as_str(), "an answer for someone else");
-        let stored = answer["stored"].as_u64().expect("the agent says up to where it stored");
-        assert!(
-            stored < self.next,
-            "the agent says it stored {stored}, but only {} were sent",
-            self.next - 1
-        );
-        while self.unstored.front().is_some_and(|(seq, _)| *seq <= stored) {
-            self.unstored.pop_front();
-        }
+        let number =
+            |name: &str| answer[name].as_u64().unwrap_or_else(|| panic!("no number `{name}` in {answer}"));
+        let (first, last) = (number("first"), number("stored"));
+        assert!(last < self.next, "the agent says it stored {last}, but only {} were sent", self.next - 1);
+        // Only these: a number below them may have been lost in the socket with an agent that died.
+        self.unstored.retain(|seq, _| !(first..=last).contains(seq));
     }
 
     /// A datagram may be lost: the agent may be dead, or its queue full. Then it is sent again later.
