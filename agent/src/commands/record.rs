@@ -110,6 +110,7 @@ struct Number<'a> {
 #[derive(Deserialize)]
 struct StoredReply<'a> {
     producer: &'a str,
+    first: u64,
     stored: u64,
 }
 
@@ -196,7 +197,10 @@ fn send(socket: &Path, line: &[u8], number: &TicketNumber, patience: Duration) -
         }
         let Ok(length) = connection.recv(&mut reply) else { return Sent::Unanswered };
         let reply = serde_json::from_slice::<StoredReply<'_>>(reply.get(..length).unwrap_or_default());
-        if reply.is_ok_and(|reply| reply.producer == number.producer && reply.stored >= number.seq) {
+        let ours = |reply: StoredReply<'_>| {
+            reply.producer == number.producer && (reply.first..=reply.stored).contains(&number.seq)
+        };
+        if reply.is_ok_and(ours) {
             return Sent::Stored;
         }
     }

@@ -4,6 +4,7 @@
 //! so a call for many would find few, and needs memory for all. The cost of an event lies behind the socket.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
@@ -18,10 +19,12 @@ use super::producers::Producers;
 use super::socket::{bind_unix, wait_readable};
 use super::taker::{Receipt, Taker};
 
-/// One producer's address, and the highest number of its in the batch.
+/// One producer's address, and a run of its numbers in the batch. A number that the socket lost (the agent died with
+/// it unread) is in no run: one that came after it must not speak for it.
 struct Reply {
     to: SocketAddr,
-    receipt: Receipt,
+    producer: String,
+    numbers: RangeInclusive<u64>,
 }
 
 /// Reads events until the agent stops.
@@ -68,18 +71,24 @@ pub(super) fn run(
     }
 }
 
-/// Keeps one reply for each sender and producer: the highest number says it for the lower ones, too.
+/// Keeps one reply for each unbroken run of numbers of a sender and producer.
 fn note(replies: &mut Vec<Reply>, receipt: Option<Receipt>, from: SocketAddr) {
-    let Some(receipt) = receipt.filter(|_| !from.is_unnamed()) else { return };
+    let Some(Receipt { producer, seq }) = receipt.filter(|_| !from.is_unnamed()) else { return };
     let same = |reply: &&mut Reply| {
-        reply.receipt.producer == receipt.producer
+        reply.producer == producer
             && reply.to.as_pathname() == from.as_pathname()
             && reply.to.as_abstract_name() == from.as_abstract_name()
     };
-    match replies.iter_mut().rev().find(same) {
-        Some(reply) => reply.receipt.seq = reply.receipt.seq.max(receipt.seq),
-        None => replies.push(Reply { to: from, receipt }),
+    if let Some(reply) = replies.iter_mut().rev().find(same) {
+        if reply.numbers.contains(&seq) {
+            return;
+        }
+        if reply.numbers.end().checked_add(1) == Some(seq) {
+            reply.numbers = *reply.numbers.start()..=seq;
+            return;
+        }
     }
+    replies.push(Reply { to: from, producer, numbers: seq..=seq });
 }
 
 /// Once the batch is stored, each sender is told. The engine runs this, so it must not wait: a sender that doesn't
@@ -90,10 +99,11 @@ fn promise_replies(taker: &mut Taker<'_>, socket: &Arc<UnixDatagram>, replies: &
     }
     let (socket, replies) = (Arc::clone(socket), std::mem::take(replies));
     taker.batch.on_stored = Some(Box::new(move || {
-        for Reply { to, receipt: Receipt { producer, seq } } in replies {
-            let text = format!(r#"{{"producer":"{producer}","stored":{seq}}}"#);
+        for Reply { to, producer, numbers } in replies {
+            let (first, last) = numbers.into_inner();
+            let text = format!(r#"{{"producer":"{producer}","first":{first},"stored":{last}}}"#);
             if let Err(error) = socket.send_to_addr(text.as_bytes(), &to) {
-                tracing::debug!(producer, seq, "the producer did not take its receipt: {error}");
+                tracing::debug!(producer, first, last, "the producer did not take its receipt: {error}");
             }
         }
     }));

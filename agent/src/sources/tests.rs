@@ -1,6 +1,6 @@
 //! The sources as the engine sees them: started from a configuration, through the queue.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -141,6 +141,17 @@ fn reply(socket: &UnixDatagram) -> String {
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
+/// The numbers that replies name, until one names `last`.
+fn acknowledged(socket: &UnixDatagram, last: u64) -> Vec<u64> {
+    let mut numbers = BTreeSet::new();
+    while !numbers.contains(&last) {
+        let words: serde_json::Value = serde_json::from_str(&reply(socket)).expect("JSON");
+        let number = |name: &str| words[name].as_u64().expect("a number");
+        numbers.extend(number("first")..=number("stored"));
+    }
+    numbers.into_iter().collect()
+}
+
 use cabinwatch_shared::event::Event;
 
 #[test]
@@ -176,9 +187,8 @@ fn a_numbered_event_is_acknowledged_once_stored_and_counted_once() {
         sender.send(numbered(seq).as_bytes()).expect("sent");
     }
     bench.until("both are taken", |bench| bench.events.len() == 2);
-    while reply(&sender) != r#"{"producer":"hook","stored":2}"# {
-        bench.until("more", |_| true);
-    }
+    bench.until("more", |_| true);
+    assert_eq!(acknowledged(&sender, 2), [1, 2]);
     bench.stop();
     bench.start();
     std::fs::remove_file(bench.folder.path().join("producer.sock")).expect("removed");
@@ -186,7 +196,18 @@ fn a_numbered_event_is_acknowledged_once_stored_and_counted_once() {
     sender.send(numbered(2).as_bytes()).expect("sent");
     sender.send(numbered(3).as_bytes()).expect("sent");
     bench.until("the new one is taken", |bench| bench.events.len() == 3);
-    assert_eq!(reply(&sender), r#"{"producer":"hook","stored":3}"#);
+    assert_eq!(acknowledged(&sender, 3), [2, 3]);
+}
+
+#[test]
+fn a_number_that_never_came_is_not_acknowledged_by_those_after_it() {
+    let mut bench = Bench::with_event_socket();
+    let sender = bench.sender();
+    for seq in [1, 2, 4] {
+        sender.send(numbered(seq).as_bytes()).expect("sent");
+    }
+    bench.until("all are taken", |bench| bench.events.len() == 3);
+    assert_eq!(acknowledged(&sender, 4), [1, 2, 4]);
 }
 
 #[test]
@@ -203,7 +224,7 @@ fn what_was_not_stored_before_a_restart_counts_when_it_is_sent_again() {
     let sender = bench.sender();
     sender.send(numbered(1).as_bytes()).expect("sent");
     bench.until("it is taken again", |bench| bench.events.len() == 1);
-    assert_eq!(reply(&sender), r#"{"producer":"hook","stored":1}"#);
+    assert_eq!(reply(&sender), r#"{"producer":"hook","first":1,"stored":1}"#);
 }
 
 #[test]
