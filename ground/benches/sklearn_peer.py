@@ -14,29 +14,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests/parity"))
+from trees import dump  # noqa: E402
+
 TREES = 100
 TRAINING_ROWS = 20_000
 SCORED_ROWS = 4_096
 TIMED_ROWS = 60
-
-
-def dump(forest):
-    trees = [
-        {
-            "children_left": tree.children_left.tolist(),
-            "children_right": tree.children_right.tolist(),
-            "feature": tree.feature.tolist(),
-            "threshold": tree.threshold.tolist(),
-            "n_node_samples": tree.n_node_samples.tolist(),
-        }
-        for tree in (estimator.tree_ for estimator in forest.estimators_)
-    ]
-    return {
-        "n_features": int(forest.n_features_in_),
-        "max_samples": int(forest.max_samples_),
-        "offset": float(forest.offset_),
-        "trees": trees,
-    }
 
 
 def nanoseconds_a_row(forest, rows):

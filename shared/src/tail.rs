@@ -19,6 +19,13 @@ pub const MAX_TAIL_BYTES: usize = 16;
 pub struct NotATail;
 
 impl Tail {
+    /// The name under which rows of the whole fleet stand: EDR files do not tell aircraft apart.
+    #[must_use]
+    pub fn fleet() -> Self {
+        // "FLEET" fits; an empty name could not, so nothing is lost by not panicking.
+        Self(String::try_from("FLEET").unwrap_or_default())
+    }
+
     /// The text of the registration.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -47,6 +54,11 @@ impl fmt::Display for Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_fleet_has_a_tail_like_any_other() {
+        assert_eq!("FLEET".parse(), Ok(Tail::fleet()));
+    }
 
     #[test]
     fn registrations_are_tails_and_topic_syntax_is_not() {

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from checks import Checks, built, run
 from sklearn.ensemble import IsolationForest
+from trees import dump
 
 TOLERANCE = 1e-6
 SEED = 20261121
@@ -36,26 +37,6 @@ def extremes(features):
     """Rows no training set holds: zeros, huge values of both signs, values that differ only beyond single precision."""
     values = [0.0, -0.0, 1e30, -1e30, 100.0, 100.00000001, 99.99999999, 16777217.0]
     return np.array([[value] * features for value in values])
-
-
-def dump(forest):
-    """The trees as our importer reads them; thresholds keep all their digits."""
-    trees = [
-        {
-            "children_left": tree.children_left.tolist(),
-            "children_right": tree.children_right.tolist(),
-            "feature": tree.feature.tolist(),
-            "threshold": tree.threshold.tolist(),
-            "n_node_samples": tree.n_node_samples.tolist(),
-        }
-        for tree in (estimator.tree_ for estimator in forest.estimators_)
-    ]
-    return {
-        "n_features": int(forest.n_features_in_),
-        "max_samples": int(forest.max_samples_),
-        "offset": float(forest.offset_),
-        "trees": trees,
-    }
 
 
 def our_scores(forest, rows, folder):

@@ -87,7 +87,7 @@ impl Timeline {
         let tail = fleet.aircraft().get(aircraft).map(|aircraft| aircraft.tail.clone());
         let fault = Fault {
             // `stretches` found the aircraft in this fleet.
-            tail: tail.unwrap_or_else(crate::tables::fleet_tail),
+            tail: tail.unwrap_or_else(cabinwatch_shared::tail::Tail::fleet),
             edr_point,
             description,
             kind,

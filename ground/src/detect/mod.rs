@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use cabinwatch_shared::model::{Model, ModelVersion};
+use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::history::{Aggregates, ReadSummary};
-use crate::tables::{ScoredRow, ScoredWindow, Table, fleet_tail};
+use crate::tables::{ScoredRow, ScoredWindow, Table};
 
 /// What a run of detection found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,7 +59,7 @@ pub fn score(
     }
     let mut windows: BTreeMap<UnixSeconds, ScoredWindow> = BTreeMap::new();
     let empty = |window| ScoredWindow {
-        tail: fleet_tail(),
+        tail: Tail::fleet(),
         window,
         model: model.header().version,
         rows: Vec::new(),

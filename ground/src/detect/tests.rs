@@ -1,6 +1,7 @@
 use std::fs;
 
 use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::window::WindowLength;
 use cabinwatch_shared::zscore::{ZScore, ZStatus};
 
@@ -121,7 +122,7 @@ fn every_row_is_scored_as_the_semantics_say() {
     assert_eq!((row("c").edr_point.as_str(), row("c").counts.success), ("A | B", 0));
     assert_eq!(windows[0].points, [("A".to_owned(), 4), ("B".to_owned(), 1), ("C".to_owned(), 3)]);
     assert_eq!((windows[1].rows.len(), &windows[1].points), (0, &vec![("A".to_owned(), 2)]));
-    assert!(windows.iter().all(|window| window.tail == fleet_tail() && window.model == ModelVersion(1)));
+    assert!(windows.iter().all(|window| window.tail == Tail::fleet() && window.model == ModelVersion(1)));
 }
 
 #[test]

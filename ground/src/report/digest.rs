@@ -8,7 +8,7 @@ use cabinwatch_shared::time::UnixSeconds;
 
 use super::wording::{Affected, AlarmCounts};
 use super::{ReportError, Run};
-use crate::tables::{Query, Table, TableRow, Tables, fleet_tail};
+use crate::tables::{Query, Table, TableRow, Tables};
 
 /// Windows in a picture.
 pub(super) const PICTURE_WINDOWS: u32 = 48;
@@ -91,7 +91,7 @@ fn count_alarms(rows: &[TableRow]) -> AlarmCounts {
 }
 
 fn affected(confirmed: &[TableRow]) -> Affected {
-    let fleet = fleet_tail();
+    let fleet = Tail::fleet();
     let aircraft: BTreeSet<&Tail> =
         confirmed.iter().map(|row| &row.tail).filter(|tail| **tail != fleet).collect();
     let fault_keys: BTreeSet<_> = confirmed.iter().map(TableRow::key).collect();

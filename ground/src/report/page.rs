@@ -12,7 +12,7 @@ use super::figures::Figures;
 use super::picture::{self, Picture, Usual};
 use super::wording::{Labels, PictureFacts, Wording};
 use super::{ReportError, Run};
-use crate::tables::{TableRow, fleet_tail};
+use crate::tables::TableRow;
 
 /// Rows in the mail's own table; the attachment holds all.
 const MAX_TABLE_ROWS: usize = 100;
@@ -253,7 +253,7 @@ fn usual_text(figures: &Figures, row: &TableRow) -> Option<String> {
 }
 
 fn aircraft(wording: &dyn Wording, tail: &Tail) -> String {
-    if *tail == fleet_tail() { wording.labels().whole_fleet.to_owned() } else { tail.to_string() }
+    if *tail == Tail::fleet() { wording.labels().whole_fleet.to_owned() } else { tail.to_string() }
 }
 
 /// Text from the aircraft, fit to be shown: no line breaks, nothing that turns the direction of writing around it,

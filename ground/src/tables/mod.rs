@@ -25,7 +25,7 @@ pub use records::{
     AircraftRecord, Batch, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, SeqRange, SetAside,
     SetAsideReason, StreamStartRecord, StreamState,
 };
-pub use row::{ScoredRow, ScoredWindow, Table, UnknownTable, fleet_tail};
+pub use row::{ScoredRow, ScoredWindow, Table, UnknownTable};
 pub use table_row::TableRow;
 
 use std::path::PathBuf;

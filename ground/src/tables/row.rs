@@ -34,7 +34,7 @@ impl ScoredRow {
 /// One window of one aircraft with all its rows: the unit that is stored, and replaced, as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredWindow {
-    /// The aircraft; [`fleet_tail`] for EDR files, which do not tell.
+    /// The aircraft; [`Tail::fleet`] for EDR files, which do not tell.
     pub tail: Tail,
     /// The window.
     pub window: Window,
@@ -44,13 +44,6 @@ pub struct ScoredWindow {
     pub rows: Vec<ScoredRow>,
     /// Successful attempts by point, also of points where nothing failed.
     pub points: Vec<(String, u64)>,
-}
-
-/// The name under which rows of the whole fleet stand.
-#[must_use]
-pub fn fleet_tail() -> Tail {
-    // Checked by a test below: the text is a tail.
-    "FLEET".parse().unwrap_or_else(|_| unreachable!())
 }
 
 /// The six anomaly tables.
@@ -133,11 +126,6 @@ impl FromStr for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_fleet_has_a_tail() {
-        assert_eq!(fleet_tail().as_str(), "FLEET");
-    }
 
     #[test]
     fn each_table_holds_what_its_name_says() {
