@@ -1,4 +1,4 @@
-//! `cabinwatch-ground simulate`: EDR files of a fleet that isn't there.
+//! `cabinwatch-ground simulate`: a fleet that isn't there, as EDR files or as events for running agents.
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -9,7 +9,9 @@ use cabinwatch_shared::time::UnixSeconds;
 use super::progress;
 use super::read_history::{parse_now, system_now};
 use crate::config::Config;
-use crate::simulate::{FilePlan, Fleet, FleetPlan, SimulateError, Written, write_files};
+use crate::simulate::{
+    FilePlan, Fleet, FleetPlan, NotASpeed, SimulateError, Speed, Written, drive, write_files, write_labels,
+};
 
 const DAY_SECONDS: i64 = 86_400;
 /// So that the last second still fits the plan.
@@ -18,7 +20,7 @@ const MAX_DAYS: u32 = 3650;
 /// Flags of `simulate`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SimulateArgs {
-    /// Folder for the EDR files and labels.csv
+    /// Folder for the EDR files and labels.csv, which names the faults
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Days to simulate
@@ -39,6 +41,12 @@ pub struct SimulateArgs {
     /// Seed: the same seed and start give the same files
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Play to the event socket of a running agent instead of writing EDR files; once for each aircraft
+    #[arg(long = "socket", value_name = "PATH")]
+    pub sockets: Vec<PathBuf>,
+    /// How many times faster than it happened the agents get it
+    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = parse_speed, requires = "sockets")]
+    pub speed: Speed,
     /// First part of the file names; default: the configured history.prefix
     #[arg(long, value_name = "TEXT")]
     pub prefix: Option<String>,
@@ -76,28 +84,47 @@ impl SimulateArgs {
     }
 }
 
-/// Simulates and writes.
+/// Simulates, and writes or plays.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a file cannot be written, or an agent not reached.
 pub fn run(
     config: &Config,
     args: &SimulateArgs,
     out: &mut dyn Write,
 ) -> Result<Written, SimulateCommandError> {
     let fleet = Fleet::new(args.plan());
+    let written = if args.sockets.is_empty() {
+        write(config, args, &fleet, out)?
+    } else {
+        write_labels(&args.out, fleet.faults())?;
+        let rows = drive(&fleet, &args.sockets, args.speed)?;
+        writeln!(out, "Sent {rows} events to {} agents", args.sockets.len())?;
+        Written { files: 0, rows }
+    };
+    let labels = args.out.join("labels.csv");
+    writeln!(out, "{} faults are listed in {}", fleet.faults().len(), labels.display())?;
+    Ok(written)
+}
+
+fn write(
+    config: &Config,
+    args: &SimulateArgs,
+    fleet: &Fleet,
+    out: &mut dyn Write,
+) -> Result<Written, SimulateCommandError> {
     let prefix = args.prefix.clone().unwrap_or_else(|| config.history.prefix.clone());
     let plan = FilePlan { folder: args.out.clone(), prefix, files_per_day: args.files_per_day };
     let bar = progress::bar("Writing EDR files", u64::from(args.days) * u64::from(args.files_per_day.get()));
-    let written = write_files(&fleet, &plan, || bar.inc(1));
+    let written = write_files(fleet, &plan, || bar.inc(1));
     bar.finish_and_clear();
     let written = written?;
-    let folder = args.out.display();
-    writeln!(
-        out,
-        "Wrote {} rows of {} aircraft in {} files to {folder}",
-        written.rows, args.aircraft, written.files
-    )?;
-    writeln!(out, "{} faults are listed in {}", fleet.faults().len(), args.out.join("labels.csv").display())?;
+    let (rows, files, folder) = (written.rows, written.files, args.out.display());
+    writeln!(out, "Wrote {rows} rows of {} aircraft in {files} files to {folder}", args.aircraft)?;
     Ok(written)
+}
+
+fn parse_speed(text: &str) -> Result<Speed, String> {
+    let times = text.parse().map_err(|_| NotASpeed.to_string())?;
+    Speed::times(times).map_err(|error| error.to_string())
 }

@@ -5,15 +5,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cabinwatch_shared::event::State;
+use cabinwatch_shared::event::{Event, State};
 use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
-use serde::Serialize;
 use tokio::net::UnixDatagram;
 use tokio::time::{Instant, sleep_until};
 
 use super::DemoError;
 use super::timeline::{Stretch, Timeline};
-use crate::simulate::SimulatedEvent;
+use crate::simulate::{self, SimulatedEvent};
 
 /// One datagram, and when what it tells happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,15 +21,6 @@ pub(super) struct Datagram {
     pub bytes: Vec<u8>,
     /// How the event ended; not known of a log line.
     pub state: Option<State>,
-}
-
-/// An event as the event socket takes it.
-#[derive(Serialize)]
-struct JsonEvent<'a> {
-    edr_date: String,
-    edr_point: &'a str,
-    description: &'a str,
-    state: State,
 }
 
 /// Cuts what lies on the timeline out of a feed, and goes on until the first datagram that is so much later that it
@@ -63,16 +53,10 @@ pub(super) fn simulated(stretch: &Stretch) -> Result<Vec<Datagram>, DemoError> {
 }
 
 fn datagram(SimulatedEvent { event, .. }: &SimulatedEvent, shift: i64) -> Result<Datagram, DemoError> {
-    let at = UnixMillis(event.at.0 + shift * 1000);
-    let json = JsonEvent {
-        edr_date: at.to_string(),
-        edr_point: event.key.edr_point,
-        description: event.key.description,
-        state: event.state,
-    };
-    let bytes = serde_json::to_vec(&json)
+    let event = Event { at: UnixMillis(event.at.0 + shift * 1000), ..*event };
+    let bytes = simulate::datagram(&event)
         .map_err(|error| DemoError::Encode { what: "an event", message: error.to_string() })?;
-    Ok(Datagram { at, bytes, state: Some(event.state) })
+    Ok(Datagram { at: event.at, bytes, state: Some(event.state) })
 }
 
 /// How event time passes while the demo runs.

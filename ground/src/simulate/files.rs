@@ -33,7 +33,7 @@ pub struct Written {
     pub rows: u64,
 }
 
-/// Why files could not be written.
+/// Why files could not be written, or agents not driven.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
     /// A file cannot be written.
@@ -47,6 +47,22 @@ pub enum SimulateError {
     /// An instant that no file name can hold.
     #[error("{0} is not in the years 2000 to 2099, which file names can hold")]
     Instant(UnixSeconds),
+    /// An agent's socket.
+    #[error("cannot send to {}: {source}; is the agent running?", path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Every socket needs an aircraft of its own.
+    #[error("{sockets} sockets, but only {aircraft} aircraft; ask for more with --aircraft")]
+    TooFewAircraft {
+        /// Aircraft in the fleet.
+        aircraft: usize,
+        /// Sockets to send to.
+        sockets: usize,
+    },
     /// More files a day than seconds.
     #[error("{0} files a day are more than there are seconds")]
     FilesPerDay(NonZeroU32),
@@ -96,9 +112,19 @@ pub fn write_files(
         written.rows += rows.len() as u64;
         after_file();
     }
-    let path = plan.folder.join("labels.csv");
-    write_labels(&path, fleet.faults()).map_err(at(&path))?;
+    write_labels(&plan.folder, fleet.faults())?;
     Ok(written)
+}
+
+/// Writes `labels.csv`: the faults that are in the events.
+///
+/// # Errors
+/// When the folder or the file can't be written.
+pub fn write_labels(folder: &Path, faults: &[Fault]) -> Result<PathBuf, SimulateError> {
+    let path = folder.join("labels.csv");
+    let failed = |source| SimulateError::Write { path: path.clone(), source };
+    fs::create_dir_all(folder).and_then(|()| write_label_rows(&path, faults)).map_err(failed)?;
+    Ok(path)
 }
 
 fn write_rows(path: &Path, rows: &[(&Tail, SimulatedEvent)]) -> io::Result<()> {
@@ -120,7 +146,7 @@ fn write_rows(path: &Path, rows: &[(&Tail, SimulatedEvent)]) -> io::Result<()> {
     writer.flush()
 }
 
-fn write_labels(path: &Path, faults: &[Fault]) -> io::Result<()> {
+fn write_label_rows(path: &Path, faults: &[Fault]) -> io::Result<()> {
     let mut writer = csv::Writer::from_path(path)?;
     writer.write_record(["tail", "edr_point", "description", "kind", "start", "end"])?;
     for fault in faults {

@@ -2,18 +2,20 @@
 //! and time are known.
 //!
 //! Everything follows from the plan's seed, aircraft by aircraft: each has a random stream of its own, so more
-//! aircraft or another order of asking changes nothing about the others. [`Fleet::events`] drives agents live;
+//! aircraft or another order of asking changes nothing about the others. [`drive`] plays them to agents;
 //! [`write_files`] writes EDR files with a label file beside them.
 
+mod drive;
 mod events;
 mod fault;
 mod files;
 mod flight;
 mod journey;
 
+pub use drive::{NotASpeed, Speed, datagram, drive};
 pub use events::{Events, SimulatedEvent};
 pub use fault::{Fault, FaultKind};
-pub use files::{FilePlan, SimulateError, Written, write_files};
+pub use files::{FilePlan, SimulateError, Written, write_files, write_labels};
 pub use flight::{Flight, Phase};
 pub use journey::{POINTS, Point};
 
