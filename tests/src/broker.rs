@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::program::{Running, ground};
@@ -29,14 +31,25 @@ pub struct Broker {
     running: Option<Running>,
 }
 
-/// A port of 127.0.0.1 that nothing listens on at the moment.
+/// Ports below those that the system gives to outgoing connections: while a broker is down, a client that tries to
+/// reach it again and again could otherwise be given its very port.
+const PORTS: Range<u16> = 15_000..32_000;
+static PORTS_GIVEN: AtomicU32 = AtomicU32::new(0);
+
+/// A port of 127.0.0.1 that nothing listens on, and that no other test of this process gets.
 ///
 /// # Panics
-/// When the system has none.
+/// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
-    listener.local_addr().expect("a listener has an address").port()
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Test processes that run side by side begin far apart.
+    let first = process::id().wrapping_mul(7919);
+    (0..count)
+        .map(|_| first.wrapping_add(PORTS_GIVEN.fetch_add(1, Ordering::Relaxed)) % count)
+        .filter_map(|offset| Some(PORTS.start + u16::try_from(offset).ok()?))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("there is a free port")
 }
 
 impl Broker {
