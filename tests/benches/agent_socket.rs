@@ -1,15 +1,19 @@
 //! The agent against the barest loop that does the same duty: datagrams from a socket into SQLite, with the same group
-//! commit. Prints rate, processor time per 100,000 events, and resident memory of both, and the ratio.
+//! commit. Prints rate, processor time per 100,000 events, and resident memory of both, and the ratio. The agent does
+//! all it does in flight: it parses, counts, scores what closes with a model it was sent, and sends frames to a broker.
 //!
-//! `cargo bench -p cabinwatch-tests --bench agent_socket` after `cargo build --release -p cabinwatch-agent`.
+//! `cargo bench -p cabinwatch-tests --bench agent_socket` after a release build of both programs.
 
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use cabinwatch_tests::broker::{Broker, Kind};
+use cabinwatch_tests::program::{Ended, agent, built, ground};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
@@ -43,12 +47,14 @@ fn main() -> Result<()> {
     {
         return bare_loop(Path::new(socket), Path::new(database));
     }
+    let ground = tempfile::tempdir()?;
+    let model = Published::model(ground.path())?;
     println!("{EVENTS} events a run, {RUNS} runs each in turn; medians");
     for (name, rate) in [("at 100,000 events/s", Some(RATE)), ("flat out", None)] {
         let (mut bare, mut agent) = (Vec::new(), Vec::new());
         for _ in 0..RUNS {
-            bare.push(measure(Program::BareLoop, rate)?);
-            agent.push(measure(Program::Agent, rate)?);
+            bare.push(measure(Program::BareLoop, &model, rate)?);
+            agent.push(measure(Program::Agent, &model, rate)?);
         }
         println!("\n{name}");
         println!("{:<12} {:>12} {:>22} {:>14}", "", "events/s", "CPU s per 100,000", "resident MiB");
@@ -86,7 +92,7 @@ fn medians(runs: &[Figures]) -> [f64; 3] {
     [median(|run| run.events_per_second), median(|run| run.cpu_per_100_000), median(|run| run.resident_mib)]
 }
 
-fn measure(program: Program, rate: Option<f64>) -> Result<Figures> {
+fn measure(program: Program, model: &Published, rate: Option<f64>) -> Result<Figures> {
     let folder = tempfile::tempdir()?;
     let socket = folder.path().join("events.sock");
     let mut child = match program {
@@ -94,7 +100,7 @@ fn measure(program: Program, rate: Option<f64>) -> Result<Figures> {
             .arg("--bare-loop")
             .args([&socket, &folder.path().join("bare.db")])
             .spawn()?,
-        Program::Agent => start_agent(folder.path(), &socket)?,
+        Program::Agent => start_agent(folder.path(), &socket, model)?,
     };
     let sender = wait_for_socket(folder.path(), &socket)?;
     let before = cpu_seconds(child.id())?;
@@ -114,25 +120,60 @@ fn measure(program: Program, rate: Option<f64>) -> Result<Figures> {
     })
 }
 
-fn start_agent(folder: &Path, socket: &Path) -> Result<Child> {
-    let config = folder.join("agent.toml");
-    let text = format!(
-        "tail = \"TC-BENCH\"\n[store]\npath = \"{}\"\n[sources]\nevent_socket = \"{}\"\nspool = \"{}\"\n[log]\nlevel = \"warn\"\n",
-        folder.join("agent.db").display(),
-        socket.display(),
-        folder.join("spool").display()
-    );
-    std::fs::write(&config, text)?;
-    Ok(Command::new(agent_binary()?).arg("run").arg("--config").arg(config).stdout(Stdio::null()).spawn()?)
+/// A broker that holds a model for the agent to fetch.
+struct Published {
+    broker: Broker,
+    key: String,
 }
 
-/// The agent built by the same profile: benches lie in `deps/`, binaries beside it.
-fn agent_binary() -> Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let binary = own.ancestors().nth(2).map(|folder| folder.join("cabinwatch-agent"));
-    binary
-        .filter(|path| path.exists())
-        .ok_or_else(|| "build it first: cargo build --release -p cabinwatch-agent".into())
+impl Published {
+    fn model(folder: &Path) -> Result<Self> {
+        let broker = Broker::start(Kind::Embedded, folder);
+        let [edr, model, tables] =
+            ["edr", "model", "tables.db"].map(|name| folder.join(name).display().to_string());
+        Ended::well(&mut ground(["simulate", "--out", &edr, "--days", "1", "--files-per-day", "24"]));
+        let history = format!("file://{edr}");
+        Ended::well(&mut ground(["retrain", "--history", &history, "--days", "30", "--model-dir", &model]));
+        let (url, tables) = (broker.url(), format!("sqlite://{tables}"));
+        let publish = ["publish", "--model-dir", &model, "--broker", &url, "--tables", &tables];
+        Ended::well(&mut ground(publish));
+        let key = std::fs::read_to_string(Path::new(&model).join("signing.pub"))?;
+        Ok(Self { broker, key: key.trim().to_owned() })
+    }
+}
+
+/// Starts an agent and waits until it scores with the model.
+fn start_agent(folder: &Path, socket: &Path, model: &Published) -> Result<Child> {
+    let config = folder.join("agent.toml");
+    let text = format!(
+        "tail = \"TC-BENCH\"\n[store]\npath = \"{}\"\n[sources]\nevent_socket = \"{}\"\nspool = \"{}\"\n\
+         [link]\nbroker = \"{}\"\n[model]\ntrusted_keys = [\"{}\"]\n[log]\nlevel = \"warn\"\n",
+        folder.join("agent.db").display(),
+        socket.display(),
+        folder.join("spool").display(),
+        model.broker.url(),
+        model.key,
+    );
+    std::fs::write(&config, text)?;
+    let child = Command::new(built("cabinwatch-agent"))
+        .arg("run")
+        .arg("--config")
+        .arg(&config)
+        .stdout(Stdio::null())
+        .spawn()?;
+    let config = config.display().to_string();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = Ended::of(&mut agent(["status", "--config", &config, "--json"]));
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap_or_default();
+        if status["model"]["version"].as_u64() == Some(1) {
+            return Ok(child);
+        }
+        if Instant::now() > deadline {
+            return Err("the agent did not take the model".into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn wait_for_socket(folder: &Path, socket: &Path) -> Result<UnixDatagram> {
