@@ -277,14 +277,14 @@ fn check_config_says_what_is_in_force_and_where_it_came_from() {
     let config = desk.path("ground.toml");
     fs::write(&config, "[retrain]\nn_estimators = 77\n").expect("a file");
     let mut command = ground(["check-config", "--config"]);
-    command.arg(&config).env("CABINWATCH_GROUND_HISTORY__NEWEST_FILES", "13");
+    command.arg(&config).env("CABINWATCH_GROUND__HISTORY__NEWEST_FILES", "13");
     let printed = Ended::well(&mut command);
     let line = |key: &str| printed.lines().find(|line| line.contains(key)).unwrap_or_default();
     assert!(
         line("retrain.n_estimators").contains("77") && line("retrain.n_estimators").contains("ground.toml")
     );
     assert!(line("history.newest_files").contains("13"), "{printed}");
-    assert!(line("history.newest_files").contains("CABINWATCH_GROUND_HISTORY__NEWEST_FILES"), "{printed}");
+    assert!(line("history.newest_files").contains("CABINWATCH_GROUND__HISTORY__NEWEST_FILES"), "{printed}");
     assert!(line("retrain.random_state").contains("42"), "{printed}");
 
     let aircraft = Aircraft::new(&desk.path("plane"), "TC-JJA", "", "");

@@ -7,7 +7,7 @@ use cabinwatch_settings::{Layers, Setting, SettingsError};
 use super::{Config, ConfigError};
 
 /// `CABINWATCH_AGENT__STORE__PATH` sets `store.path`, `CABINWATCH_AGENT__TAIL` sets `tail`.
-const ENVIRONMENT_PREFIX: &str = "CABINWATCH_AGENT_";
+const ENVIRONMENT_PREFIX: &str = "CABINWATCH_AGENT";
 
 /// Why there is no configuration to work with.
 #[derive(Debug, thiserror::Error)]

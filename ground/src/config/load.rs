@@ -6,7 +6,7 @@ use cabinwatch_settings::{Layers, Origin, Setting, SettingsError};
 
 use super::{Config, Contamination, MaxSamples};
 
-/// `CABINWATCH_GROUND_TABLES__URL` sets `tables.url`.
+/// `CABINWATCH_GROUND__TABLES__URL` sets `tables.url`.
 pub const ENVIRONMENT_PREFIX: &str = "CABINWATCH_GROUND";
 
 /// Longest name that becomes part of a topic or a client's identity.
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn environment_and_flags_override_the_file_and_are_named() {
         let variables = [
-            ("CABINWATCH_GROUND_RETRAIN__CONTAMINATION".to_owned(), "0.1".to_owned()),
+            ("CABINWATCH_GROUND__RETRAIN__CONTAMINATION".to_owned(), "0.1".to_owned()),
             ("CABINWATCH_GROUND_CONFIG".to_owned(), "not a setting".to_owned()),
         ];
         let flags = [
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(origin("tables.url").as_deref(), Some("--tables"));
         assert_eq!(
             origin("retrain.contamination").as_deref(),
-            Some("$CABINWATCH_GROUND_RETRAIN__CONTAMINATION")
+            Some("$CABINWATCH_GROUND__RETRAIN__CONTAMINATION")
         );
         assert_eq!(origin("mail.url").as_deref(), Some("default"));
     }

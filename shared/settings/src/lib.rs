@@ -96,7 +96,7 @@ impl Layers {
         Ok(self)
     }
 
-    /// Lays environment variables over what there is: `PREFIX_STORE__MAX_BYTES` sets `store.max_bytes`.
+    /// Lays environment variables over what there is: `PREFIX__STORE__MAX_BYTES` sets `store.max_bytes`.
     ///
     /// # Errors
     /// When a variable with the prefix names no setting, or its value has the wrong type.
@@ -105,11 +105,8 @@ impl Layers {
         prefix: &str,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SettingsError> {
-        let start = format!("{prefix}_");
-        let mut found: Vec<_> = variables
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(&start) && name.contains("__"))
-            .collect();
+        let start = format!("{prefix}__");
+        let mut found: Vec<_> = variables.into_iter().filter(|(name, _)| name.starts_with(&start)).collect();
         found.sort();
         for (name, text) in found {
             let key = name[start.len()..].to_ascii_lowercase().replace("__", ".");

@@ -40,7 +40,7 @@ fn each_layer_overrides_the_one_before_and_is_named() {
     let (config, settings) = defaults()
         .file(file.path())
         .and_then(|layers| {
-            layers.environment("CW", [variable("CW_STORE__MAX_BYTES", "256"), variable("CW_LOG", "x")])
+            layers.environment("CW", [variable("CW__STORE__MAX_BYTES", "256"), variable("CW_LOG", "x")])
         })
         .and_then(|layers| layers.flag("--tail", "tail", Some("TC-JJB")))
         .and_then(Layers::load::<Config>)
@@ -49,7 +49,7 @@ fn each_layer_overrides_the_one_before_and_is_named() {
     assert_eq!(config.store, Store { path: "agent.db".to_owned(), max_bytes: 256, ratio: 1.0 });
     let origin = |key: &str| settings.iter().find(|setting| setting.key == key).map(|s| s.origin.to_string());
     assert_eq!(origin("tail").as_deref(), Some("--tail"));
-    assert_eq!(origin("store.max_bytes").as_deref(), Some("$CW_STORE__MAX_BYTES"));
+    assert_eq!(origin("store.max_bytes").as_deref(), Some("$CW__STORE__MAX_BYTES"));
     assert_eq!(origin("store.ratio"), Some(file.path().display().to_string()));
     assert_eq!(origin("store.path").as_deref(), Some("default"));
 }
@@ -67,8 +67,8 @@ fn an_unknown_key_is_named_with_its_file() {
 #[test]
 fn an_unknown_variable_is_named() {
     let error =
-        defaults().environment("CW", [variable("CW_STORE__PATHS", "x")]).expect_err("refused").to_string();
-    assert!(error.contains("`store.paths`") && error.contains("$CW_STORE__PATHS"), "{error}");
+        defaults().environment("CW", [variable("CW__STORE__PATHS", "x")]).expect_err("refused").to_string();
+    assert!(error.contains("`store.paths`") && error.contains("$CW__STORE__PATHS"), "{error}");
 }
 
 #[test]
