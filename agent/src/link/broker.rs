@@ -61,6 +61,10 @@ impl BrokerUrl {
     }
 }
 
+/// Publishes that may wait for their PUBACK, far more than the sender lets out. rumqttc sets memory aside for all of
+/// them at once: its own default, 65,535, takes 32 MiB.
+const MAX_IN_FLIGHT: u16 = 256;
+
 /// Everything a new client needs. Files are read anew for each, so that a changed password or certificate counts from
 /// the next connection on.
 ///
@@ -88,6 +92,7 @@ pub fn mqtt_options(config: &Config, tail: &Tail) -> Result<MqttOptions, LinkErr
         .set_session_mode(SessionMode::Clean)
         .set_connect_timeout(CONNECT_TIMEOUT.min(Duration::from_secs(link.stuck_seconds.max(1))))
         .set_max_packet_size(Some(packet_bytes))
+        .set_outgoing_inflight_upper_limit(MAX_IN_FLIGHT)
         .set_last_will(last_will(tail).map_err(LinkError::Status)?);
     Ok(options)
 }
