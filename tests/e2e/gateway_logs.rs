@@ -77,9 +77,12 @@ impl Gateway {
         socket
             .send_to(last.to_string().as_bytes(), self.aircraft.event_socket())
             .expect("the agent takes it");
-        eventually("every frame to be committed", LIMIT, || {
-            (self.aircraft.status()["outbox"]["frames"].as_i64()? == 0 && self.ground.failures().is_ok())
-                .then_some(())
+        // An empty outbox alone says little: it is empty until the last event has closed the windows.
+        eventually("every window to be closed, and its frame committed", LIMIT, || {
+            let status = self.aircraft.status();
+            let open = status["open_windows"].as_array()?;
+            let closed = open.len() == 1 && open[0]["start"] == AFTERWARDS;
+            (closed && status["outbox"]["frames"] == 0 && self.ground.failures().is_ok()).then_some(())
         });
         self.aircraft.stop();
         self.ground.stop();
