@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::detect::{self, DetectSummary, WindowLengthDiffers};
 use crate::history::{self, HistoryError, ReadOptions};
 use crate::report::{self, ReportError, Run};
-use crate::tables::{self, TablesError};
+use crate::tables::{self, TablesError, WindowVersion};
 use crate::train::folder::{FolderError, ModelFolder};
 
 /// Flags of `detect`.
@@ -107,7 +107,9 @@ pub fn run(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<De
             selection.files.len()
         )?;
     }
-    let windows = detect::score(&aggregates, &model, z_threshold)?;
+    // By the clock, not by --now: who runs an old window again wants the new answer.
+    let version = WindowVersion::of_run(system_now());
+    let windows = detect::score(&aggregates, &model, z_threshold, version)?;
     let summary = DetectSummary::of(&windows, model.header().version, &aggregates.summary);
     let mut tables = tables::open(&config.tables.url, &config.tables)?;
     tables.replace(&windows)?;

@@ -8,7 +8,7 @@ use cabinwatch_shared::time::UnixSeconds;
 use serde::Serialize;
 
 use crate::history::{Aggregates, ReadSummary};
-use crate::tables::{ScoredRow, ScoredWindow, Table};
+use crate::tables::{ScoredRow, ScoredWindow, Table, WindowVersion};
 
 /// What a run of detection found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,7 +44,7 @@ pub struct WindowLengthDiffers {
 }
 
 /// Scores every row. `z_threshold` takes the place of the one in the model: it is the setting of whoever runs
-/// detection.
+/// detection. `version` says whether the windows take the place of what is stored.
 ///
 /// # Errors
 /// When the model is for windows of another length.
@@ -52,6 +52,7 @@ pub fn score(
     aggregates: &Aggregates,
     model: &Model<'_>,
     z_threshold: f64,
+    version: WindowVersion,
 ) -> Result<Vec<ScoredWindow>, WindowLengthDiffers> {
     let (ours, theirs) = (aggregates.window_length().as_seconds(), model.header().window_seconds);
     if ours != theirs {
@@ -62,6 +63,7 @@ pub fn score(
         tail: Tail::fleet(),
         window,
         model: model.header().version,
+        version,
         rows: Vec::new(),
         points: Vec::new(),
     };

@@ -81,7 +81,8 @@ impl World {
         let folder = ModelFolder::of(&self.config.model).expect("named");
         let bundle = folder.read_bundle().expect("there");
         let model = folder.open_model(&bundle, &[folder.trusted().expect("a key")]).expect("a model");
-        score(&aggregates, &model, self.config.detect.z_threshold).expect("same windows")
+        score(&aggregates, &model, self.config.detect.z_threshold, WindowVersion::default())
+            .expect("same windows")
     }
 }
 

@@ -11,9 +11,9 @@ use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::{Alarms, Verdict};
 use cabinwatch_shared::window::{Window, WindowLength};
-use cabinwatch_shared::wire::{Encoding, Envelope, Frame, PointName, StreamStart, WindowFrame};
+use cabinwatch_shared::wire::{Encoding, Envelope, Frame, FrameSeq, PointName, StreamStart, WindowFrame};
 
-use crate::tables::{ScoredRow, ScoredWindow, SetAsideReason};
+use crate::tables::{ScoredRow, ScoredWindow, SetAsideReason, WindowVersion};
 
 /// Years 1970 to 9999: what a time from an aircraft may be.
 const TIMES: std::ops::RangeInclusive<i64> = 0..=253_402_300_799;
@@ -90,6 +90,7 @@ pub(super) struct Scored {
 /// the agent's alarms; rows that only number them can't be read.
 pub(super) fn score_window(
     tail: &Tail,
+    seq: FrameSeq,
     frame: &WindowFrame<'_>,
     model: Option<&Model<'_>>,
 ) -> Result<Scored, Refusal> {
@@ -127,7 +128,8 @@ pub(super) fn score_window(
         let (edr_point, description) = (key.edr_point.to_owned(), key.description.to_owned());
         rows.push(ScoredRow { edr_point, description, counts, verdict });
     }
-    let window = ScoredWindow { tail: tail.clone(), window, model: frame.model, rows, points };
+    let version = WindowVersion::of_frame(window.end(), seq);
+    let window = ScoredWindow { tail: tail.clone(), window, model: frame.model, version, rows, points };
     Ok(Scored { window, differing })
 }
 

@@ -6,15 +6,15 @@ use cabinwatch_shared::model::{Model, ModelVersion};
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{
-    AgentStatus, Committed, Frame, FrameHead, FrameSeq, Frames, LinkState, MAX_FRAME_BYTES, MessageHead,
-    StreamId, WindowFrame,
+    AgentStatus, Frame, FrameHead, FrameSeq, Frames, LinkState, MAX_FRAME_BYTES, MessageHead, StreamId,
+    WindowFrame,
 };
 
 use super::frames::{self, Refusal};
-use super::ledger::{Ledger, Taken};
 use super::summary::Summary;
 use crate::tables::{
-    AircraftRecord, Batch, FrameId, LossRecord, ModelReportRecord, SetAside, StreamStartRecord,
+    AircraftRecord, Batch, FrameId, Ledger, LossRecord, ModelReportRecord, Ranges, SetAside, StreamProgress,
+    StreamStartRecord, Taken,
 };
 
 /// The highest number a stored frame may have: what a signed 64-bit column holds.
@@ -23,32 +23,47 @@ const MAX_SEQ: FrameSeq = FrameSeq(i64::MAX as u64);
 /// One stream of one aircraft.
 pub(super) type StreamKey = (Tail, StreamId);
 
-/// Collects what messages change. The ledgers it starts from stay as they are until the batch is stored.
+/// Collects what messages change. The ledgers it starts from are what this process knows to be stored; where another
+/// process has stored more, a frame may be taken for new once more, which changes nothing.
 pub(super) struct Group<'a> {
     stored: &'a HashMap<StreamKey, Ledger>,
     models: &'a HashMap<ModelVersion, Model<'a>>,
     now: UnixSeconds,
-    ledgers: BTreeMap<StreamKey, Ledger>,
+    streams: BTreeMap<StreamKey, OpenStream>,
     aircraft: BTreeMap<Tail, AircraftRecord>,
     batch: Batch,
     summary: Summary,
 }
 
+/// A stream of which the group has something.
+#[derive(Default)]
+struct OpenStream {
+    /// As it stands with the group, for all this process knows.
+    ledger: Ledger,
+    /// What the group adds.
+    stored: Ranges,
+    oldest: FrameSeq,
+}
+
+impl OpenStream {
+    fn take(&mut self, seq: FrameSeq) -> Taken {
+        let taken = self.ledger.take(seq);
+        if taken == Taken::New {
+            self.stored.insert(seq.0, seq.0);
+        }
+        taken
+    }
+
+    fn skip_below(&mut self, oldest: FrameSeq) -> u64 {
+        self.oldest = self.oldest.max(oldest);
+        self.ledger.skip_below(oldest)
+    }
+}
+
 /// What a group comes to.
 pub(super) struct Collected {
     pub batch: Batch,
-    pub ledgers: BTreeMap<StreamKey, Ledger>,
     pub summary: Summary,
-}
-
-impl Collected {
-    /// What may be acknowledged once the batch is stored.
-    pub fn committed(&self) -> Vec<(Tail, Committed)> {
-        let committed = |((tail, stream), ledger): (&StreamKey, &Ledger)| {
-            (tail.clone(), Committed { stream: *stream, seq: ledger.committed() })
-        };
-        self.ledgers.iter().map(committed).collect()
-    }
 }
 
 impl<'a> Group<'a> {
@@ -57,16 +72,21 @@ impl<'a> Group<'a> {
         models: &'a HashMap<ModelVersion, Model<'a>>,
         now: UnixSeconds,
     ) -> Self {
-        let (ledgers, aircraft) = (BTreeMap::new(), BTreeMap::new());
-        Self { stored, models, now, ledgers, aircraft, batch: Batch::default(), summary: Summary::default() }
+        let (streams, aircraft) = (BTreeMap::new(), BTreeMap::new());
+        Self { stored, models, now, streams, aircraft, batch: Batch::default(), summary: Summary::default() }
     }
 
     pub fn finish(mut self) -> Collected {
-        let state =
-            |((tail, stream), ledger): (&StreamKey, &Ledger)| ledger.state(tail.clone(), *stream, self.now);
-        self.batch.streams = self.ledgers.iter().map(state).collect();
+        let progress = |((tail, stream), open): (StreamKey, OpenStream)| StreamProgress {
+            tail,
+            stream,
+            stored: open.stored.to_vec(),
+            oldest: open.oldest,
+            at: self.now,
+        };
+        self.batch.progress = self.streams.into_iter().map(progress).collect();
         self.batch.aircraft = self.aircraft.into_values().collect();
-        Collected { batch: self.batch, ledgers: self.ledgers, summary: self.summary }
+        Collected { batch: self.batch, summary: self.summary }
     }
 
     /// A message of frames: its payload, and its content if it has one.
@@ -104,7 +124,7 @@ impl<'a> Group<'a> {
         // An aircraft that has just connected is told at once how far the ground is.
         let key = (tail.clone(), stream);
         if self.stored.contains_key(&key) {
-            self.ledger(key);
+            self.open(key);
         }
     }
 
@@ -119,16 +139,19 @@ impl<'a> Group<'a> {
         })
     }
 
-    fn ledger(&mut self, key: StreamKey) -> &mut Ledger {
+    fn open(&mut self, key: StreamKey) -> &mut OpenStream {
         let stored = self.stored;
-        self.ledgers.entry(key).or_insert_with_key(|key| stored.get(key).cloned().unwrap_or_default())
+        self.streams.entry(key).or_insert_with_key(|key| OpenStream {
+            ledger: stored.get(key).cloned().unwrap_or_default(),
+            ..OpenStream::default()
+        })
     }
 
     fn stream(&mut self, tail: &Tail, head: MessageHead, frames: Frames<'_>, content: &[u8]) {
         self.aircraft(tail).stream = Some(head.stream);
         let mut next = head.first;
         for frame in frames {
-            let taken = self.ledger((tail.clone(), head.stream)).take(next);
+            let taken = self.open((tail.clone(), head.stream)).take(next);
             let id = (head.stream, next);
             next = next.next();
             match (taken, frame) {
@@ -141,7 +164,7 @@ impl<'a> Group<'a> {
                 }
             }
         }
-        let lost = self.ledger((tail.clone(), head.stream)).skip_below(head.oldest);
+        let lost = self.open((tail.clone(), head.stream)).skip_below(head.oldest);
         if lost > 0 {
             tracing::warn!(%tail, stream = %head.stream, lost, "frames are missing that the aircraft no longer has");
         }
@@ -162,7 +185,7 @@ impl<'a> Group<'a> {
 
     fn record(&mut self, frame: FrameId, content: &Frame<'_>) -> Result<(), Refusal> {
         match content {
-            Frame::Window(window) => self.window(&frame.tail, window)?,
+            Frame::Window(window) => self.window(&frame.tail, frame.seq, window)?,
             Frame::Loss(loss) => {
                 tracing::warn!(tail = %frame.tail, reason = loss.reason.as_str(), count = loss.count, "the aircraft reports a loss");
                 self.summary.losses += 1;
@@ -179,8 +202,8 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    fn window(&mut self, tail: &Tail, frame: &WindowFrame<'_>) -> Result<(), Refusal> {
-        let scored = frames::score_window(tail, frame, self.models.get(&frame.model))?;
+    fn window(&mut self, tail: &Tail, seq: FrameSeq, frame: &WindowFrame<'_>) -> Result<(), Refusal> {
+        let scored = frames::score_window(tail, seq, frame, self.models.get(&frame.model))?;
         if scored.differing > 0 {
             tracing::warn!(%tail, start = %frame.start, model = frame.model.0, rows = scored.differing, "the agent's alarms differ from ours");
         }
@@ -196,7 +219,7 @@ impl<'a> Group<'a> {
         let decoded =
             FrameHead { seq, bytes: &item.bytes }.decode().map_err(|error| Refusal::undecodable(&error));
         let stored = decoded.and_then(|frame| match frame {
-            Frame::Window(window) => self.window(&item.tail, &window),
+            Frame::Window(window) => self.window(&item.tail, seq, &window),
             _ => Err(Refusal::nonsense("the frame is no window")),
         });
         self.batch.recovered.push(FrameId { tail: item.tail.clone(), stream, seq });

@@ -11,10 +11,9 @@ use cabinwatch_shared::wire::Committed;
 use super::archive::{Archive, ArchiveError};
 use super::frames::{self, Refusal};
 use super::group::{self, Collected, Group, StreamKey};
-use super::ledger::Ledger;
 use super::models::Models;
 use super::summary::Summary;
-use crate::tables::{Tables, TablesError};
+use crate::tables::{Ledger, StreamState, Tables, TablesError};
 
 /// How often frames that wait for a model are looked at.
 const RECOVER_EVERY: Duration = Duration::from_secs(10);
@@ -94,23 +93,27 @@ impl Intake {
             }
         }
         let collected = group.finish();
-        let committed = collected.committed();
-        self.commit(collected)?;
+        let streams = self.commit(&collected)?;
         self.models.trim();
-        Ok(committed)
+        let committed =
+            |state: StreamState| (state.tail, Committed { stream: state.stream, seq: state.committed });
+        Ok(streams.into_iter().map(committed).collect())
     }
 
-    fn commit(&mut self, collected: Collected) -> Result<(), IntakeError> {
+    /// Stores it all, and says where the streams stand now.
+    fn commit(&mut self, collected: &Collected) -> Result<Vec<StreamState>, IntakeError> {
         if let Some(archive) = &mut self.archive {
             archive.append(&collected.batch.windows)?;
         }
         let outcome = self.tables.commit(&collected.batch)?;
-        self.ledgers.extend(collected.ledgers);
+        for state in &outcome.streams {
+            self.ledgers.insert((state.tail.clone(), state.stream), Ledger::restore(state));
+        }
         self.summary.add(&collected.summary);
         self.summary.windows += outcome.windows;
         self.summary.rows += outcome.rows;
         self.summary.anomalies += outcome.anomalies;
-        Ok(())
+        Ok(outcome.streams)
     }
 
     /// Now and then tries frames again whose model was not known when they came.
@@ -133,7 +136,7 @@ impl Intake {
                 let mut group = Group::new(&self.ledgers, &models, now);
                 waiting.iter().for_each(|item| group.recover(item));
                 let collected = group.finish();
-                self.commit(collected)?;
+                self.commit(&collected)?;
             }
         }
         self.models.trim();

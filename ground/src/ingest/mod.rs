@@ -4,10 +4,12 @@
 //!
 //! 1. the broker delivers it, at QoS 1, into a session that outlives this process;
 //! 2. `frames` takes it apart, and scores each window with the model the agent used;
-//! 3. `ledger` tells new frames from duplicates, and gaps from what may still come;
+//! 3. the stream's [`Ledger`](crate::tables::Ledger) tells new frames from duplicates, and gaps from what may still come;
 //! 4. `archive` puts the rows of new windows on disk;
 //! 5. the tables store all of the group in one transaction, ledgers included;
 //! 6. the broker gets its PUBACK, and the aircraft its [`cabinwatch_shared::wire::Committed`].
+//!
+//! Several processes may do so side by side: each stores what it was given, and step 5 merges their ledgers.
 //!
 //! So a crash anywhere repeats work and loses nothing: before 5 the broker delivers again, after 5 the ledger knows
 //! the frames. `docs/ingest.md` tells operators the same.
@@ -17,9 +19,7 @@ mod backoff;
 mod frames;
 mod group;
 mod intake;
-pub mod ledger;
 mod models;
-mod ranges;
 mod service;
 mod summary;
 mod worker;
@@ -29,6 +29,5 @@ mod fixture;
 
 pub use archive::ArchiveError;
 pub use intake::IntakeError;
-pub use ledger::{Ledger, Taken};
 pub use service::{IngestError, run};
 pub use summary::Summary;

@@ -16,7 +16,7 @@ use super::*;
 pub(crate) type Check = fn(&mut dyn Tables);
 
 /// Every check with its name.
-pub(crate) const CHECKS: [(&str, Check); 11] = [
+pub(crate) const CHECKS: [(&str, Check); 13] = [
     ("rows_stand_in_the_tables_their_alarms_say", rows_stand_in_the_tables_their_alarms_say),
     ("every_column_comes_back", every_column_comes_back),
     ("a_re_run_leaves_exactly_the_new_rows", a_re_run_leaves_exactly_the_new_rows),
@@ -26,6 +26,8 @@ pub(crate) const CHECKS: [(&str, Check); 11] = [
     ("rates_count_quiet_windows_as_zero", rates_count_quiet_windows_as_zero),
     ("records_come_back", records_come_back),
     ("streams_and_gaps_come_back", streams_and_gaps_come_back),
+    ("progress_of_several_processes_is_merged", progress_of_several_processes_is_merged),
+    ("a_replay_leaves_newer_windows_as_they_are", a_replay_leaves_newer_windows_as_they_are),
     ("what_an_aircraft_does_not_say_stays_known", what_an_aircraft_does_not_say_stays_known),
     ("models_are_known_once", models_are_known_once),
 ];
@@ -48,7 +50,7 @@ fn rows_stand_in_the_tables_their_alarms_say(tables: &mut dyn Tables) {
     scored.rows.push(row("EAP", "rejected", counts, Alarms { z: true, forest: false }));
     scored.rows.push(row("WPA", "timeout", counts, Alarms { z: false, forest: true }));
     let outcome = tables.replace(&[scored]).expect("stored");
-    assert_eq!(outcome, StoreOutcome { windows: 1, rows: 4, anomalies: 3, replaced: 0 });
+    assert_eq!(outcome, StoreOutcome { windows: 1, rows: 4, anomalies: 3, ..StoreOutcome::default() });
     let held = |table| points(&all(tables, table)).join(" ");
     assert_eq!(held(Table::CombinedAll), "DHCP EAP WPA");
     assert_eq!(held(Table::ZscoreAll), "DHCP EAP");
@@ -82,7 +84,10 @@ fn a_re_run_leaves_exactly_the_new_rows(tables: &mut dyn Tables) {
     again.rows[1] = row("EAP", "rejected", Counts { fail: 2, success: 0 }, Alarms { z: true, forest: false });
     again.points = vec![("EAP".to_owned(), 0)];
     let outcome = tables.replace(&[again]).expect("stored");
-    assert_eq!(outcome, StoreOutcome { windows: 1, rows: 2, anomalies: 1, replaced: 1 });
+    assert_eq!(
+        outcome,
+        StoreOutcome { windows: 1, rows: 2, anomalies: 1, replaced: 1, ..StoreOutcome::default() }
+    );
     assert_eq!(points(&all(tables, Table::CombinedAll)), ["EAP"]);
     assert_eq!(points(&all(tables, Table::CombinedRepeated)), Vec::<&str>::new());
     assert_eq!(points(&tables.scored_rows(&Query::default()).expect("read")), ["DHCP", "EAP"]);
@@ -219,31 +224,61 @@ fn range(first: u64, last: u64) -> SeqRange {
     SeqRange { first: FrameSeq(first), last: FrameSeq(last) }
 }
 
-fn streams_and_gaps_come_back(tables: &mut dyn Tables) {
+fn progress(stored: &[SeqRange], oldest: u64, at: i64) -> StreamProgress {
     let FrameId { tail, stream, .. } = frame(0);
-    let mut state = StreamState {
-        tail,
-        stream,
-        committed: FrameSeq(20),
-        received: vec![range(25, 26), range(30, 30)],
-        gaps: vec![range(3, 7), range(9, 9)],
-        settled: FrameSeq(0),
-        updated: UnixSeconds(100),
-    };
-    let commit = |tables: &mut dyn Tables, state: &StreamState| {
-        tables.commit(&Batch { streams: vec![state.clone()], ..Batch::default() }).expect("stored");
-        assert_eq!(tables.streams().expect("read"), std::slice::from_ref(state));
-        let gaps = tables.gaps(&Query::default()).expect("read");
-        gaps.iter().map(|gap| (gap.range.first.0, gap.range.last.0, gap.noticed.0)).collect::<Vec<_>>()
-    };
-    assert_eq!(commit(tables, &state), [(3, 7, 100), (9, 9, 100)]);
+    StreamProgress { tail, stream, stored: stored.to_vec(), oldest: FrameSeq(oldest), at: UnixSeconds(at) }
+}
+
+/// Stores progress, and gives back where the stream stands: as the outcome says, and as it is read.
+fn go_on(tables: &mut dyn Tables, progress: StreamProgress) -> StreamState {
+    let outcome = tables.commit(&Batch { progress: vec![progress], ..Batch::default() }).expect("stored");
+    assert_eq!(tables.streams().expect("read"), outcome.streams);
+    outcome.streams.into_iter().next().expect("one stream")
+}
+
+fn gaps(tables: &dyn Tables) -> Vec<(u64, u64, i64)> {
+    let gaps = tables.gaps(&Query::default()).expect("read");
+    gaps.iter().map(|gap| (gap.range.first.0, gap.range.last.0, gap.noticed.0)).collect()
+}
+
+fn streams_and_gaps_come_back(tables: &mut dyn Tables) {
+    let state = go_on(tables, progress(&[range(1, 2), range(8, 8), range(10, 20), range(25, 26)], 10, 100));
+    assert_eq!((state.committed, state.received.clone()), (FrameSeq(20), vec![range(25, 26)]));
+    assert_eq!((state.gaps, state.updated), (vec![range(3, 7), range(9, 9)], UnixSeconds(100)));
+    assert_eq!(gaps(tables), [(3, 7, 100), (9, 9, 100)]);
     // A frame from a gap came after all; a new gap opens; what is left of the old one keeps its time.
-    state.gaps = vec![range(3, 4), range(6, 7), range(9, 9), range(27, 29)];
-    (state.received, state.committed, state.updated) = (Vec::new(), FrameSeq(30), UnixSeconds(200));
-    assert_eq!(commit(tables, &state), [(3, 4, 100), (6, 7, 100), (9, 9, 100), (27, 29, 200)]);
-    // Settled gaps stay in the table, but no longer with the stream.
-    (state.gaps, state.settled) = (vec![range(27, 29)], FrameSeq(9));
-    assert_eq!(commit(tables, &state).len(), 4);
+    let state = go_on(tables, progress(&[range(5, 5), range(30, 30)], 30, 200));
+    assert_eq!((state.committed, state.received), (FrameSeq(30), Vec::new()));
+    assert_eq!(gaps(tables), [(3, 4, 100), (6, 7, 100), (9, 9, 100), (21, 24, 200), (27, 29, 200)]);
+}
+
+fn progress_of_several_processes_is_merged(tables: &mut dyn Tables) {
+    // Each knows only of its own; the order is nobody's.
+    assert_eq!(go_on(tables, progress(&[range(6, 10)], 1, 100)).committed, FrameSeq(0));
+    assert_eq!(go_on(tables, progress(&[range(11, 15)], 1, 101)).committed, FrameSeq(0));
+    assert_eq!(go_on(tables, progress(&[range(1, 5)], 1, 102)).committed, FrameSeq(15));
+    let again = go_on(tables, progress(&[range(6, 10)], 1, 100));
+    assert_eq!((again.committed, again.received, again.gaps), (FrameSeq(15), Vec::new(), Vec::new()));
+    // One that says nothing new still hears where the stream is.
+    assert_eq!(go_on(tables, progress(&[], 0, 103)).committed, FrameSeq(15));
+    assert_eq!(gaps(tables), []);
+}
+
+fn a_replay_leaves_newer_windows_as_they_are(tables: &mut dyn Tables) {
+    let newer = ScoredWindow { version: WindowVersion(7), ..window("TC-JJA", 0) };
+    let mut older = ScoredWindow { version: WindowVersion(6), ..window("TC-JJA", 0) };
+    older.rows.push(row("EAP", "rejected", Counts { fail: 5, success: 5 }, Alarms { z: true, forest: true }));
+    older.rows[0].counts.fail = 1;
+    tables.replace(std::slice::from_ref(&newer)).expect("stored");
+    let state = |tables: &dyn Tables| {
+        (tables.scored_rows(&Query::default()).expect("read"), all(tables, Table::CombinedAll))
+    };
+    let before = state(tables);
+    let outcome = tables.replace(&[older]).expect("left alone");
+    assert_eq!((outcome.outdated, outcome.replaced, outcome.rows), (1, 0, 0));
+    assert_eq!(state(tables), before);
+    assert_eq!(tables.replace(&[newer]).expect("stored").replaced, 1);
+    assert_eq!(state(tables), before);
 }
 
 fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {

@@ -15,7 +15,7 @@ use cabinwatch_shared::zscore::{KeyStatistics, ZScore};
 
 use super::{
     AircraftRecord, Batch, FrameId, LossRecord, ModelReportRecord, ScoredRow, ScoredWindow, SeqRange,
-    SetAside, SetAsideReason, StreamStartRecord, StreamState,
+    SetAside, SetAsideReason, StreamProgress, StreamStartRecord, WindowVersion,
 };
 
 /// A row with these counts and alarms.
@@ -34,6 +34,7 @@ pub(crate) fn window(tail: &str, start: i64) -> ScoredWindow {
         tail: tail.parse().expect("a tail"),
         window: Window::containing(UnixSeconds(start).millis(), five_minutes),
         model: ModelVersion(3),
+        version: WindowVersion(1),
         rows: vec![
             row("DHCP", "no address, none", Counts { fail: 9, success: 1 }, both),
             row("DNS", "refused", Counts { fail: 1, success: 99 }, Alarms::default()),
@@ -75,14 +76,12 @@ pub(crate) fn everything() -> Batch {
             model: None,
             stream: Some(stream),
         }],
-        streams: vec![StreamState {
+        progress: vec![StreamProgress {
             tail: tail.clone(),
             stream,
-            committed: FrameSeq(9),
-            received: vec![range(12, 12)],
-            gaps: vec![range(5, 6)],
-            settled: FrameSeq(0),
-            updated: at,
+            stored: vec![range(1, 4), range(7, 9), range(12, 12)],
+            oldest: FrameSeq(7),
+            at,
         }],
         windows: vec![window],
     }

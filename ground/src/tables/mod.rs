@@ -6,7 +6,9 @@
 
 mod cell;
 mod error;
+mod ledger;
 mod listing;
+mod ranges;
 mod records;
 mod row;
 mod sqlite;
@@ -20,12 +22,14 @@ pub(crate) mod examples;
 
 pub use cell::Cell;
 pub use error::TablesError;
+pub use ledger::{Ledger, Taken};
 pub use listing::{Grid, Listing, UnknownListing};
+pub(crate) use ranges::Ranges;
 pub use records::{
     AircraftRecord, Batch, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, SeqRange, SetAside,
-    SetAsideReason, StreamStartRecord, StreamState,
+    SetAsideReason, StreamProgress, StreamStartRecord, StreamState,
 };
-pub use row::{ScoredRow, ScoredWindow, Table, UnknownTable};
+pub use row::{ScoredRow, ScoredWindow, Table, UnknownTable, WindowVersion};
 pub use table_row::TableRow;
 
 use std::path::PathBuf;
@@ -89,7 +93,7 @@ pub struct Query {
 }
 
 /// What a write did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreOutcome {
     /// Windows put in place.
     pub windows: u64,
@@ -99,11 +103,16 @@ pub struct StoreOutcome {
     pub anomalies: u64,
     /// Windows that took the place of an earlier version.
     pub replaced: u64,
+    /// Windows left as they were, because what is stored of them is newer.
+    pub outdated: u64,
+    /// Where the batch's streams stand now, what other processes stored of them included.
+    pub streams: Vec<StreamState>,
 }
 
 /// The database behind the ground.
 pub trait Tables: Send {
-    /// Puts windows in place, each as a whole: afterwards all tables hold exactly these rows of it.
+    /// Puts windows in place, each as a whole: afterwards all tables hold exactly these rows of it, unless they held
+    /// a newer version.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.

@@ -54,6 +54,22 @@ pub struct StreamState {
     pub updated: UnixSeconds,
 }
 
+/// What a group of messages adds to a stream. It only ever adds: stored again, in another order, or beside the
+/// progress of another process, it comes to the same [`StreamState`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamProgress {
+    /// The aircraft.
+    pub tail: Tail,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Frames that this batch stores, ascending and apart from each other.
+    pub stored: Vec<SeqRange>,
+    /// The aircraft has no older frame any more: what is missing below is lost.
+    pub oldest: FrameSeq,
+    /// When.
+    pub at: UnixSeconds,
+}
+
 /// A run of frames that never came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GapRecord {
@@ -153,7 +169,7 @@ pub struct KnownModel {
 /// Everything one group of messages changes; stored as a whole or not at all.
 ///
 /// Each part is keyed so that storing it again changes nothing. An implementation without transactions writes
-/// `streams` last: only they decide what is acknowledged.
+/// `progress` last: only it decides what is acknowledged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Windows to put in place of what was there.
@@ -170,6 +186,6 @@ pub struct Batch {
     pub recovered: Vec<FrameId>,
     /// Aircraft that were heard of. A field that is none leaves what was known.
     pub aircraft: Vec<AircraftRecord>,
-    /// Where the streams stand now.
-    pub streams: Vec<StreamState>,
+    /// How the streams went on.
+    pub progress: Vec<StreamProgress>,
 }

@@ -7,8 +7,10 @@ use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::Counts;
 use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::{Alarms, Verdict};
 use cabinwatch_shared::window::Window;
+use cabinwatch_shared::wire::FrameSeq;
 
 /// One fault key in one window of one aircraft, scored. Its identity is (tail, window start, point, description).
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,26 @@ impl ScoredRow {
     }
 }
 
+/// Which of two writes of one window is the newer: the higher one stays, whichever comes last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WindowVersion(pub i64);
+
+impl WindowVersion {
+    /// Of a window that an aircraft sent: the end of the window in microseconds, and the frame's number on top, so
+    /// that a replay of the same frame has the same version wherever and whenever it happens.
+    #[must_use]
+    pub fn of_frame(end: UnixSeconds, seq: FrameSeq) -> Self {
+        let seq = i64::try_from(seq.0).unwrap_or(i64::MAX);
+        Self(end.0.saturating_mul(1_000_000).saturating_add(seq))
+    }
+
+    /// Of windows that a batch run made: the run's time, since a later run has read more.
+    #[must_use]
+    pub fn of_run(at: UnixSeconds) -> Self {
+        Self(at.0.saturating_mul(1_000_000))
+    }
+}
+
 /// One window of one aircraft with all its rows: the unit that is stored, and replaced, as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredWindow {
@@ -40,6 +62,8 @@ pub struct ScoredWindow {
     pub window: Window,
     /// The model the verdicts come from; 0 for none.
     pub model: ModelVersion,
+    /// Whether it takes the place of what is stored.
+    pub version: WindowVersion,
     /// Rows with at least one failure.
     pub rows: Vec<ScoredRow>,
     /// Successful attempts by point, also of points where nothing failed.

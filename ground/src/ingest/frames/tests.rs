@@ -12,7 +12,7 @@ fn tail() -> Tail {
 fn scored(bytes: &[u8], model: Option<&Model<'_>>) -> Result<Scored, Refusal> {
     let frame = FrameHead { seq: FrameSeq(1), bytes }.decode().expect("a frame");
     let Frame::Window(window) = frame else { panic!("a window") };
-    score_window(&tail(), &window, model)
+    score_window(&tail(), FrameSeq(1), &window, model)
 }
 
 fn with_model<T>(test: impl FnOnce(&Model<'_>) -> T) -> T {
@@ -80,12 +80,13 @@ fn what_no_agent_means_is_refused() {
     let points_twice = WindowFrame { points: [point(1), point(2)].into_iter().collect(), ..plain() };
     let successes = WindowFrame { points: [point(u64::MAX)].into_iter().collect(), ..plain() };
     for window in [off_grid, no_length, far_future, twice, no_failure, too_many, points_twice, successes] {
-        let refused = score_window(&tail(), &window, None).expect_err("refused");
+        let refused = score_window(&tail(), FrameSeq(1), &window, None).expect_err("refused");
         assert_eq!(refused.reason, SetAsideReason::Nonsense, "{window:?}");
     }
     let known = KnownRow { key: KeyIndex(9), fail: 1, alarms: BOTH };
     let no_such_key = WindowFrame { known: KnownRows::pack([known]).expect("in order"), ..plain() };
-    let refused = with_model(|model| score_window(&tail(), &no_such_key, Some(model))).expect_err("refused");
+    let refused = with_model(|model| score_window(&tail(), FrameSeq(1), &no_such_key, Some(model)))
+        .expect_err("refused");
     assert_eq!(refused.reason, SetAsideReason::Nonsense);
 }
 
@@ -125,8 +126,8 @@ proptest! {
         let at = at % bytes.len();
         bytes[at] = byte;
         if let Ok(Frame::Window(window)) = (FrameHead { seq: FrameSeq(1), bytes: &bytes }).decode() {
-            let _ = score_window(&tail(), &window, None);
-            let _ = with_model(|model| score_window(&tail(), &window, Some(model)));
+            let _ = score_window(&tail(), FrameSeq(1), &window, None);
+            let _ = with_model(|model| score_window(&tail(), FrameSeq(1), &window, Some(model)));
         }
     }
 }

@@ -221,6 +221,21 @@ fn a_new_stream_of_an_aircraft_starts_from_one_and_the_old_one_stays() {
 }
 
 #[test]
+fn two_processes_store_the_frames_of_one_stream_between_them() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut one, mut other) = (open(dir.path()), open(dir.path()));
+    let window = |number: i64| message(7, 1, number as u64, &[spelled_window(number - 1)]);
+    assert_eq!(store(&mut one, &[window(1)]), [1]);
+    // The other was given the third first, and knows nothing of what the one has stored since it began.
+    assert_eq!(store(&mut other, &[window(3)]), [1]);
+    assert_eq!(store(&mut one, &[window(4), window(2)]), [4]);
+    // What the one has stored comes to the other once more.
+    assert_eq!(store(&mut other, &[window(2), window(5)]), [5]);
+    assert_eq!(fails(&mut one), [9; 5]);
+    assert_eq!(other.tables().gaps(&Query::default()).expect("read"), []);
+}
+
+#[test]
 fn every_stored_row_is_in_the_archive() {
     let dir = tempfile::tempdir().expect("a folder");
     let payload = message(7, 1, 1, &[spelled_window(0), spelled_window(1)]);

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::config::{Language, MailConfig, TablesConfig};
 use crate::report::{ReportError, Run, Sent, send};
 use crate::tables::{
-    Batch, FrameId, LossRecord, Query, ScoredRow, ScoredWindow, Table, TableRow, Tables, open,
+    Batch, FrameId, LossRecord, Query, ScoredRow, ScoredWindow, Table, TableRow, Tables, WindowVersion, open,
 };
 
 /// 2026-11-21T08:10:00Z, the start of every fixture's period.
@@ -111,6 +111,7 @@ impl Fixture {
                     tail,
                     window,
                     model: ModelVersion(7),
+                    version: WindowVersion(0),
                     rows: vec![row],
                     points: vec![],
                 }),

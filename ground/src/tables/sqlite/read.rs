@@ -213,21 +213,28 @@ pub(super) fn aircraft(connection: &Connection) -> Read<Vec<AircraftRecord>> {
 
 pub(super) fn streams(connection: &Connection) -> Read<Vec<StreamState>> {
     let mut statement = connection.prepare_cached("SELECT * FROM streams ORDER BY tail, stream")?;
-    let streams = statement.query_map([], |row| {
-        let (tail, stream, settled) =
-            (convert::tail(row)?, convert::stream(row)?, convert::seq(row, "settled")?);
-        let gaps = open_gaps(connection, &tail, stream, settled)?;
-        Ok(StreamState {
-            committed: convert::seq(row, "committed")?,
-            received: received(connection, &tail, stream)?,
-            gaps: gaps.into_iter().map(|gap| gap.range).collect(),
-            updated: convert::time(row, "updated")?,
-            tail,
-            stream,
-            settled,
-        })
-    })?;
-    streams.collect()
+    statement.query_map([], |row| stream_state(connection, row))?.collect()
+}
+
+pub(super) fn stream(connection: &Connection, tail: &Tail, stream: StreamId) -> Read<Option<StreamState>> {
+    connection
+        .prepare_cached("SELECT * FROM streams WHERE tail = ?1 AND stream = ?2")?
+        .query_row(params![tail.as_str(), stream.to_string()], |row| stream_state(connection, row))
+        .optional()
+}
+
+fn stream_state(connection: &Connection, row: &Row<'_>) -> Read<StreamState> {
+    let (tail, stream, settled) = (convert::tail(row)?, convert::stream(row)?, convert::seq(row, "settled")?);
+    let gaps = open_gaps(connection, &tail, stream, settled)?;
+    Ok(StreamState {
+        committed: convert::seq(row, "committed")?,
+        received: received(connection, &tail, stream)?,
+        gaps: gaps.into_iter().map(|gap| gap.range).collect(),
+        updated: convert::time(row, "updated")?,
+        tail,
+        stream,
+        settled,
+    })
 }
 
 fn received(connection: &Connection, tail: &Tail, stream: StreamId) -> Read<Vec<SeqRange>> {

@@ -6,7 +6,7 @@ use crate::config::TablesConfig;
 use crate::tables::{Table, TableRow, TablesError};
 
 /// Written to `user_version`; raised with every change a reader must know of.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 
 /// All scored rows, anomalous or not.
 pub(super) const WINDOWS: &str = "windows";
@@ -31,6 +31,7 @@ const OWN: [&str; 11] = [
 const OWN_TABLES: &str = "
 CREATE TABLE IF NOT EXISTS window_index (
     tail TEXT NOT NULL, start_time TEXT NOT NULL, end_time TEXT NOT NULL, model_version INTEGER NOT NULL,
+    version INTEGER NOT NULL,
     PRIMARY KEY (tail, start_time)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS points (

@@ -10,8 +10,8 @@ use super::convert::{integer, time_text};
 use super::schema::{self, Names, WINDOWS};
 use super::{Fault, read};
 use crate::tables::{
-    AircraftRecord, Batch, Cell, FrameId, GapRecord, KnownModel, ScoredRow, ScoredWindow, SeqRange, SetAside,
-    SetAsideReason, StoreOutcome, StreamState, Table, TableRow, TablesError, text,
+    AircraftRecord, Batch, Cell, FrameId, GapRecord, KnownModel, Ledger, ScoredRow, ScoredWindow, SeqRange,
+    SetAside, SetAsideReason, StoreOutcome, StreamState, Table, TableRow, TablesError, text,
 };
 
 /// Most bytes set aside for one aircraft; beyond it the oldest go.
@@ -42,8 +42,14 @@ pub(super) fn batch(
     for item in &batch.aircraft {
         aircraft(connection, item)?;
     }
-    for item in &batch.streams {
-        stream(connection, item)?;
+    for item in &batch.progress {
+        let mut ledger = read::stream(connection, &item.tail, item.stream)?
+            .map(|state| Ledger::restore(&state))
+            .unwrap_or_default();
+        ledger.merge(item);
+        let state = ledger.state(item.tail.clone(), item.stream, item.at);
+        stream(connection, &state)?;
+        out.streams.push(state);
     }
     Ok(())
 }
@@ -58,10 +64,15 @@ pub(super) fn replace(
     let tail = scored.tail.as_str();
     let start = time_text("the start of a window", scored.window.start())?;
     let end = time_text("the end of a window", scored.window.end())?;
-    let known = connection
-        .prepare_cached("SELECT 1 FROM window_index WHERE tail = ?1 AND start_time = ?2")?
-        .exists(params![tail, start])?;
-    if known {
+    let known: Option<i64> = connection
+        .prepare_cached("SELECT version FROM window_index WHERE tail = ?1 AND start_time = ?2")?
+        .query_row(params![tail, start], |row| row.get(0))
+        .optional()?;
+    if known.is_some_and(|version| version > scored.version.0) {
+        out.outdated += 1;
+        return Ok(());
+    }
+    if known.is_some() {
         for table in names.row_tables().chain(["points"]) {
             connection
                 .prepare_cached(&format!("DELETE FROM \"{table}\" WHERE tail = ?1 AND start_time = ?2"))?
@@ -70,8 +81,8 @@ pub(super) fn replace(
         out.replaced += 1;
     }
     connection
-        .prepare_cached("INSERT OR REPLACE INTO window_index VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![tail, start, end, scored.model.0])?;
+        .prepare_cached("INSERT OR REPLACE INTO window_index VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![tail, start, end, scored.model.0, scored.version.0])?;
     for (point, success) in &scored.points {
         connection.prepare_cached("INSERT INTO points VALUES (?1, ?2, ?3, ?4)")?.execute(params![
             tail,

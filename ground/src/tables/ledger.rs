@@ -5,7 +5,7 @@ use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{FrameSeq, StreamId};
 
 use super::ranges::Ranges;
-use crate::tables::StreamState;
+use super::{StreamProgress, StreamState};
 
 /// Most separate runs of frames above the watermark. Live frames overtake a backlog in a handful of runs; an
 /// agent that makes more is broken, and its frames wait on the aircraft.
@@ -110,6 +110,16 @@ impl Ledger {
         let filled = seq > self.settled && self.gaps.remove(seq);
         self.settle();
         filled
+    }
+
+    /// Takes in what a batch stores, this process's or another's.
+    pub fn merge(&mut self, progress: &StreamProgress) {
+        for range in &progress.stored {
+            for seq in range.first.0..=range.last.0 {
+                self.take(FrameSeq(seq));
+            }
+        }
+        self.skip_below(progress.oldest);
     }
 
     fn advance(&mut self) {

@@ -2,11 +2,11 @@
 
 use cabinwatch_shared::wire::FrameSeq;
 
-use crate::tables::SeqRange;
+use super::SeqRange;
 
 /// Ascending runs, none touching the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ranges(Vec<SeqRange>);
+pub(crate) struct Ranges(Vec<SeqRange>);
 
 impl Ranges {
     pub fn from_sorted(runs: &[SeqRange]) -> Self {

@@ -148,3 +148,33 @@ proptest! {
         }
     }
 }
+
+fn progress(stored: &BTreeSet<u64>, oldest: u64) -> StreamProgress {
+    let mut ranges = Ranges::default();
+    stored.iter().for_each(|number| ranges.insert(*number, *number));
+    StreamProgress {
+        tail: "TC-JJA".parse().expect("a tail"),
+        stream: StreamId(1),
+        stored: ranges.to_vec(),
+        oldest: FrameSeq(oldest),
+        at: UnixSeconds(0),
+    }
+}
+
+proptest! {
+    #[test]
+    fn progress_comes_to_the_same_in_any_order_and_any_number_of_times(
+        (made, shuffled) in prop::collection::vec((prop::collection::btree_set(1_u64..60, 0..12), 0_u64..20), 0..12)
+            .prop_flat_map(|made| {
+                let twice: Vec<_> = made.iter().chain(&made).cloned().collect();
+                (Just(made), Just(twice).prop_shuffle())
+            })
+    ) {
+        let merged = |all: &[(BTreeSet<u64>, u64)]| {
+            let mut ledger = Ledger::default();
+            all.iter().for_each(|(stored, oldest)| ledger.merge(&progress(stored, *oldest)));
+            ledger
+        };
+        prop_assert_eq!(merged(&made), merged(&shuffled));
+    }
+}
