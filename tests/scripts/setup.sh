@@ -2,7 +2,7 @@
 # Installs what is needed and not there yet, and says so before each step. Run twice, it does nothing the second time.
 #
 #   setup.sh build   what compiling needs: a Rust toolchain (checked, not installed) and a C compiler
-#   setup.sh test    that, and mosquitto, Debian's rustc with its sources, a Python environment, cargo-deny
+#   setup.sh test    that, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment, cargo-deny
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -26,6 +26,8 @@ missing_packages() {
     [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||
         echo rustc-web cargo-web rust-web-src
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+    command -v java >/dev/null || echo openjdk-17-jdk-headless
+    command -v mvn >/dev/null || echo maven
 }
 
 install_packages() {
@@ -72,6 +74,18 @@ install_cargo_deny() {
     rm -rf "$TOOLS/target"
 }
 
+# Puts the jars that tests/parts/NAME/pom.xml names into .cache/NAME/lib, once for each state of that file.
+fetch_jars() {
+    local name=$1 pom=tests/parts/$1/pom.xml folder=.cache/$1
+    cmp -s "$pom" "$folder/pom.xml" && return 0
+    say "fetching $name by Maven into $folder (some 70 MB, once)"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    mvn --quiet --batch-mode --file "$pom" dependency:copy-dependencies \
+        -DincludeScope=runtime -DoutputDirectory="$PWD/$folder/lib"
+    cp "$pom" "$folder/pom.xml"
+}
+
 main() {
     case "${1:-}" in
     build)
@@ -83,6 +97,7 @@ main() {
         check_rust
         install_python
         install_cargo_deny
+        fetch_jars cassandra
         say "everything the tests need is there"
         ;;
     *) fail "usage: setup.sh build|test" ;;

@@ -7,10 +7,13 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 pub mod aircraft;
+pub mod authority;
 pub mod broker;
+pub mod cassandra;
 pub mod edr;
 pub mod ground;
 pub mod mqtt;
+pub mod parts;
 pub mod producer;
 pub mod program;
 pub mod wait;

@@ -136,13 +136,26 @@ impl Running {
     /// When it does not end, or panicked in its life.
     pub fn stop(mut self) -> ExitStatus {
         self.assert_alive();
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM)
-            .expect("a child can be signalled");
+        self.signal(Signal::SIGTERM);
         let status =
             eventually("a program to stop on SIGTERM", STOP_LIMIT, || self.child.try_wait().ok().flatten());
         let said = self.said();
         assert!(!said.contains("panicked"), "a panic in {}:\n{said}", self.log.display());
         status
+    }
+
+    /// Stops it in its tracks, its connections open, until [`Self::thaw`].
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("a child can be signalled");
     }
 
     /// Everything it has said so far, in all its lives.

@@ -1,0 +1,153 @@
+//! A real Apache Cassandra as a child process: one node on loopback, whose writes survive `kill -9`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::authority::Authority;
+use crate::broker::free_port;
+use crate::parts;
+use crate::program::Running;
+use crate::wait::eventually;
+
+/// Far above what a busy machine takes to start it.
+const READY_LIMIT: Duration = Duration::from_secs(180);
+const READY: &str = "Starting listening for CQL clients";
+
+/// The user that every new server with passwords has, and its password.
+pub const FIRST_USER: (&str, &str) = ("cassandra", "cassandra");
+
+/// A server that can be killed, frozen and started again on the same data and port.
+#[derive(Debug)]
+pub struct Cassandra {
+    folder: PathBuf,
+    port: u16,
+    running: Option<Running>,
+}
+
+impl Cassandra {
+    /// Starts a server that lets everybody in, and waits until it accepts clients.
+    ///
+    /// # Panics
+    /// When it does not, or its programs have not been fetched.
+    #[must_use]
+    pub fn start(folder: &Path) -> Self {
+        Self::with(folder, None)
+    }
+
+    /// Starts a server that speaks TLS only, as `localhost` and `127.0.0.1`, and knows [`FIRST_USER`].
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_secure(folder: &Path, authority: &Authority) -> Self {
+        Self::with(folder, Some(authority))
+    }
+
+    fn with(folder: &Path, authority: Option<&Authority>) -> Self {
+        fs::create_dir_all(folder.join("tmp")).expect("the folder can be made");
+        let port = free_port();
+        let mut settings = part("cassandra.yaml");
+        if let Some(authority) = authority {
+            settings.push_str(&part("secure.yaml"));
+            let identity = authority.issue("localhost");
+            let pem = format!("{}{}{}", identity.key, identity.certificate, authority.certificate());
+            fs::write(folder.join("server.pem"), pem).expect("the key can be written");
+        }
+        for (place, value) in [
+            ("@FOLDER@", folder.display().to_string()),
+            ("@CQL_PORT@", port.to_string()),
+            ("@STORAGE_PORT@", free_port().to_string()),
+            ("@SSL_STORAGE_PORT@", free_port().to_string()),
+        ] {
+            settings = settings.replace(place, &value);
+        }
+        fs::write(folder.join("cassandra.yaml"), settings).expect("the configuration can be written");
+        let mut cassandra = Self { folder: folder.to_owned(), port, running: None };
+        cassandra.restart();
+        cassandra
+    }
+
+    /// The port for clients, on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of a keyspace, as the configurations want it.
+    #[must_use]
+    pub fn url(&self, keyspace: &str) -> String {
+        format!("cassandra://127.0.0.1:{}/{keyspace}", self.port)
+    }
+
+    /// Starts it again after [`Self::kill`] or [`Self::stop`], and waits until it accepts clients.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn restart(&mut self) {
+        let log = self.folder.join("cassandra.log");
+        let ready_before = fs::read_to_string(&log).unwrap_or_default().matches(READY).count();
+        let mut running = Running::start(&mut self.command(), &log);
+        eventually("Cassandra to accept clients", READY_LIMIT, || {
+            running.assert_alive();
+            (running.said().matches(READY).count() > ready_before).then_some(())
+        });
+        self.running = Some(running);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.kill();
+        }
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
+    }
+
+    /// Stops it in its tracks: it holds its connections, and answers nothing until [`Self::thaw`].
+    pub fn freeze(&self) {
+        self.running.iter().for_each(Running::freeze);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.running.iter().for_each(Running::thaw);
+    }
+
+    fn command(&self) -> Command {
+        let programs = parts::fetched("cassandra/lib");
+        let jamm = fs::read_dir(&programs)
+            .expect("the programs can be listed")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("jamm-")))
+            .expect("jamm is among the programs");
+        let folder = self.folder.display();
+        let mut options = OsString::from("@");
+        options.push(parts::own("cassandra/java.options"));
+        let mut command = Command::new("java");
+        command
+            .arg(options)
+            .arg(format!("-javaagent:{}", jamm.display()))
+            .arg(format!("-Djava.io.tmpdir={folder}/tmp"))
+            .arg(format!("-Dcassandra.config=file://{folder}/cassandra.yaml"))
+            .arg(format!("-Dcassandra.storagedir={folder}"))
+            .arg(format!("-Dcassandra.logdir={folder}"))
+            .arg(format!("-Dlogback.configurationFile={}", parts::own("cassandra/logback.xml").display()))
+            .arg("-cp")
+            .arg(format!("{}/*", programs.display()))
+            .arg("org.apache.cassandra.service.CassandraDaemon");
+        command
+    }
+}
+
+fn part(name: &str) -> String {
+    let path = parts::own("cassandra").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
