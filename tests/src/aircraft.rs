@@ -119,6 +119,12 @@ impl Aircraft {
         }
     }
 
+    /// Whether every frame is stored on the ground, as far as the agent knows.
+    #[must_use]
+    pub fn has_sent_all(&self) -> bool {
+        self.status()["outbox"]["frames"] == 0
+    }
+
     /// `status --json`.
     ///
     /// # Panics

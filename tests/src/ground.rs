@@ -12,6 +12,23 @@ use crate::program::{Running, ground};
 /// Failures of one key in one window of one aircraft: (tail, start, point, description).
 pub type FaultId = (String, String, String, String);
 
+/// What the ground's tables hold of what was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Failures by their identity.
+    pub failures: BTreeMap<FaultId, i64>,
+    /// Successes by (tail, window start, point); only points with any.
+    pub successes: BTreeMap<(String, String, String), i64>,
+    /// Lost events and frames by reason.
+    pub losses: BTreeMap<String, i64>,
+    /// Runs of frames that never came.
+    pub gaps: i64,
+    /// Frames and messages that were set aside.
+    pub set_aside: i64,
+    /// Streams: one for each database an agent had.
+    pub streams: i64,
+}
+
 /// `cabinwatch-ground ingest` with a database of its own.
 #[derive(Debug)]
 pub struct Ground {
@@ -114,6 +131,22 @@ impl Ground {
     pub fn losses(&self) -> rusqlite::Result<BTreeMap<String, i64>> {
         self.query("SELECT reason, sum(lost) FROM losses GROUP BY reason", |row| {
             Ok((row.get(0)?, row.get(1)?))
+        })
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// While the tables do not exist yet.
+    pub fn stored(&self) -> rusqlite::Result<Stored> {
+        let count = |table| self.number(&format!("SELECT count(*) FROM {table}"));
+        Ok(Stored {
+            failures: self.failures()?,
+            successes: self.successes()?,
+            losses: self.losses()?,
+            gaps: count("gaps")?,
+            set_aside: count("set_aside")?,
+            streams: count("streams")?,
         })
     }
 

@@ -16,4 +16,5 @@ pub mod mqtt;
 pub mod parts;
 pub mod producer;
 pub mod program;
+pub mod traffic;
 pub mod wait;
