@@ -31,7 +31,11 @@ stage_dependencies() {
     else
         echo "no advisory database on this machine: known vulnerabilities were NOT checked (cargo deny fetch gets it)"
     fi
-    .cache/tools/bin/cargo-deny --offline --log-level error check --hide-inclusion-graph "${checks[@]}"
+    .cache/tools/bin/cargo-deny --offline --log-level error check --hide-inclusion-graph "${checks[@]}" || return 1
+    if cargo tree --locked --package cabinwatch-agent --edges normal --prefix none | grep -E '^(aws-lc|datafusion|scylla)'; then
+        echo "the agent must not depend on these"
+        return 1
+    fi
 }
 
 stage_lint() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
