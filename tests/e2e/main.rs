@@ -6,6 +6,7 @@
 mod bad_input;
 mod contract;
 mod demo;
+mod faults;
 mod gateway_logs;
 mod kill;
 mod readme;

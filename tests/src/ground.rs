@@ -37,17 +37,27 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Writes the configuration; nothing runs yet.
+    /// An ingest process with a SQLite database of its own; nothing runs yet.
     ///
     /// # Panics
-    /// When the file cannot be written.
+    /// When the configuration cannot be written.
     #[must_use]
     pub fn new(folder: &Path, broker: &str) -> Self {
+        let tables = format!("[tables]\nurl = \"sqlite://{}/tables.db\"\n", folder.display());
+        Self::with_tables(folder, broker, &tables, "")
+    }
+
+    /// One with these sections `[tables]`, and these further keys of `[ingest]`.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
+    #[must_use]
+    pub fn with_tables(folder: &Path, broker: &str, tables: &str, ingest: &str) -> Self {
         fs::create_dir_all(folder).expect("the folder can be made");
         let ground = Self { folder: folder.to_owned(), running: None };
         let config = format!(
-            "[broker]\nurl = \"{broker}\"\n[tables]\nurl = \"sqlite://{0}/tables.db\"\n\
-             [model]\ndir = \"{0}/model\"\n[ingest]\narchive = \"file://{0}/archive\"\n",
+            "[broker]\nurl = \"{broker}\"\n{tables}[model]\ndir = \"{0}/model\"\n\
+             [ingest]\narchive = \"file://{0}/archive\"\n{ingest}",
             folder.display()
         );
         fs::write(ground.config(), config).expect("the configuration can be written");
@@ -77,6 +87,12 @@ impl Ground {
         let mut command = ground(["ingest", "--config"]);
         command.arg(self.config());
         self.running = Some(Running::start(&mut command, &self.folder.join("ingest.log")));
+    }
+
+    /// The most memory it has ever had resident, in KiB; 0 while it does not run.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.running.as_ref().map_or(0, Running::peak_memory)
     }
 
     /// `kill -9`.

@@ -10,6 +10,7 @@ pub mod aircraft;
 pub mod authority;
 pub mod broker;
 pub mod cassandra;
+pub mod cql;
 pub mod edr;
 pub mod ground;
 pub mod mqtt;

@@ -158,6 +158,17 @@ impl Running {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("a child can be signalled");
     }
 
+    /// The most memory it has ever had resident, in KiB.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.and_then(|peak| peak.split_whitespace().next()?.parse().ok()).expect("the kernel counts it")
+    }
+
     /// Everything it has said so far, in all its lives.
     #[must_use]
     pub fn said(&self) -> String {
