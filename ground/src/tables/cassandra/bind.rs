@@ -33,10 +33,6 @@ impl Bind {
         Self::Text(value.to_string())
     }
 
-    pub fn optional(value: Option<Self>) -> Self {
-        value.unwrap_or(Self::Null)
-    }
-
     /// Bytes on the wire, about.
     pub fn size(&self) -> usize {
         4 + match self {
