@@ -12,6 +12,8 @@ pub const ENVIRONMENT_PREFIX: &str = "CABINWATCH_GROUND";
 /// Longest name that becomes part of a topic or a client's identity.
 const MAX_NAME_BYTES: usize = 64;
 const MAX_GROUP: u32 = 16_384;
+/// Twenty years, the longest that Cassandra knows.
+const MAX_TTL_DAYS: u32 = 7_300;
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// A flag, the setting it sets, and its value if it was given.
@@ -92,6 +94,9 @@ fn wrong(config: &Config) -> Option<(&'static str, &'static str)> {
         ("detect.z_threshold", threshold.is_finite() && threshold > 0.0, "must be a number above 0"),
         ("model.cohort", is_name(&config.model.cohort), NAME),
         ("model.valid_days", config.model.valid_days > 0, "must be at least 1"),
+        ("tables.ttl_days", config.tables.ttl_days <= MAX_TTL_DAYS, "must be at most 7300"),
+        ("tables.connect_timeout_seconds", config.tables.connect_timeout_seconds > 0, "must be at least 1"),
+        ("tables.request_timeout_seconds", config.tables.request_timeout_seconds > 0, "must be at least 1"),
         ("ingest.client_id", is_name(&config.ingest.client_id), NAME),
         (
             "ingest.group_messages",
@@ -184,6 +189,8 @@ mod tests {
             ("[model]\ncohort = \"a/b\"", "model.cohort"),
             ("[ingest]\ngroup_messages = 0", "ingest.group_messages"),
             ("[ingest]\nclient = \"x\"", "ingest.client"),
+            ("[tables]\nttl_days = 7301", "tables.ttl_days"),
+            ("[tables]\nconsistency = \"one\"", "tables.consistency"),
             ("[log]\nlevel = \"loud\"", "log.level"),
         ] {
             let error = from_file(text).expect_err(text);

@@ -21,7 +21,7 @@ pub use mail::{Language, MailConfig};
 pub use model::ModelConfig;
 pub use retrain::{Auto, Contamination, MaxSamples, RetrainConfig};
 use serde::{Deserialize, Serialize};
-pub use tables::TablesConfig;
+pub use tables::{Consistency, TablesConfig};
 
 /// Everything that can be set. `deploy/ground.toml` shows it with comments.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

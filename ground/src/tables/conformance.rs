@@ -13,10 +13,10 @@ use super::examples::{row, window};
 use super::*;
 
 /// One check: tables that are empty, and what must hold of them.
-pub(crate) type Check = fn(&mut dyn Tables);
+pub type Check = fn(&mut dyn Tables);
 
 /// Every check with its name.
-pub(crate) const CHECKS: [(&str, Check); 13] = [
+pub const CHECKS: [(&str, Check); 13] = [
     ("rows_stand_in_the_tables_their_alarms_say", rows_stand_in_the_tables_their_alarms_say),
     ("every_column_comes_back", every_column_comes_back),
     ("a_re_run_leaves_exactly_the_new_rows", a_re_run_leaves_exactly_the_new_rows),

@@ -6,7 +6,7 @@ use cabinwatch_shared::model::ModelVersion;
 #[derive(Debug, thiserror::Error)]
 pub enum TablesError {
     /// The URL is none, or of a kind this program has no tables for.
-    #[error("tables URL: {0}; expected sqlite:///path/to/tables.db")]
+    #[error("tables URL: {0}; expected sqlite:///path/to/tables.db or cassandra://host[:port]/keyspace")]
     Url(String),
     /// A configured table name that is no plain identifier.
     #[error(
@@ -17,6 +17,20 @@ pub enum TablesError {
         setting: &'static str,
         /// The name.
         name: String,
+    },
+    /// A setting of the tables that can't be used.
+    #[error("setting `{setting}`: {message}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// There are no tables yet, and they are not made on the way.
+    #[error("there are no tables in {place}: make them with `cabinwatch-ground tables init`")]
+    NotMade {
+        /// The database.
+        place: String,
     },
     /// The database is there but can't be opened.
     #[error("cannot open the tables in {place}: {message}")]
@@ -64,6 +78,9 @@ pub enum TablesError {
         /// The value.
         value: String,
     },
+    /// The database's client needs a runtime that the system does not give.
+    #[error("cannot start the threads of the tables' client: {0}")]
+    Threads(#[from] std::io::Error),
     /// Another bundle is already known under the same version.
     #[error(
         "model version {} is already known with other bytes; versions only go up, so retrain to get the next one",

@@ -4,10 +4,14 @@
 //! idempotent: a window of an aircraft is replaced as a whole, and everything else is keyed by the frame it came
 //! in. `docs/tables.md` describes tables and columns for those who query them.
 
+mod cassandra;
 mod cell;
+mod digest;
 mod error;
 mod ledger;
+mod limits;
 mod listing;
+mod names;
 mod ranges;
 mod records;
 mod row;
@@ -20,6 +24,8 @@ mod conformance;
 #[cfg(test)]
 pub(crate) mod examples;
 
+pub use cassandra::InitStep;
+use cassandra::CassandraTables;
 pub use cell::Cell;
 pub use error::TablesError;
 pub use ledger::{Ledger, Taken};
@@ -29,6 +35,7 @@ pub use records::{
     AircraftRecord, Batch, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, SeqRange, SetAside,
     SetAsideReason, StreamProgress, StreamStartRecord, StreamState,
 };
+use records::{MAX_SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES};
 pub use row::{ScoredRow, ScoredWindow, Table, UnknownTable, WindowVersion};
 pub use table_row::TableRow;
 
@@ -44,20 +51,46 @@ use url::Url;
 
 use crate::config::TablesConfig;
 
-/// Opens tables to write, and makes them if they are not there: `sqlite:///path/to/tables.db`.
+/// Opens tables to write: `sqlite:///path/to/tables.db`, which is made if it is not there, or
+/// `cassandra://host[:port][,host...]/keyspace`, which is not (see [`init`]).
 ///
 /// # Errors
 /// For a URL of another kind, and when the database can't be opened, is damaged, or is of another release.
-pub fn open(url: &str, names: &TablesConfig) -> Result<Box<dyn Tables>, TablesError> {
-    Ok(Box::new(SqliteTables::open(&sqlite_path(url)?, names, Access::Write)?))
+pub fn open(url: &str, config: &TablesConfig) -> Result<Box<dyn Tables>, TablesError> {
+    if is_cassandra(url) {
+        return Ok(Box::new(CassandraTables::open(url, config)?));
+    }
+    Ok(Box::new(SqliteTables::open(&sqlite_path(url)?, config, Access::Write)?))
 }
 
 /// Opens tables that are there, only to read.
 ///
 /// # Errors
 /// As [`open`], and when there are none.
-pub fn open_to_read(url: &str, names: &TablesConfig) -> Result<Box<dyn Tables>, TablesError> {
-    Ok(Box::new(SqliteTables::open(&sqlite_path(url)?, names, Access::Read)?))
+pub fn open_to_read(url: &str, config: &TablesConfig) -> Result<Box<dyn Tables>, TablesError> {
+    if is_cassandra(url) {
+        return Ok(Box::new(CassandraTables::open(url, config)?));
+    }
+    Ok(Box::new(SqliteTables::open(&sqlite_path(url)?, config, Access::Read)?))
+}
+
+/// Makes tables where they are not there yet, and says what was found and done. What is there is left as it is.
+///
+/// # Errors
+/// As [`open`], and when the database does not let us.
+pub fn init(url: &str, config: &TablesConfig) -> Result<Vec<InitStep>, TablesError> {
+    if is_cassandra(url) {
+        return cassandra::init(url, config);
+    }
+    let path = sqlite_path(url)?;
+    let what = path.display().to_string();
+    let step = if path.exists() { InitStep::There(what) } else { InitStep::Made(what) };
+    SqliteTables::open(&path, config, Access::Write)?;
+    Ok(vec![step])
+}
+
+fn is_cassandra(url: &str) -> bool {
+    url.starts_with("cassandra:")
 }
 
 /// The file a URL names. Errors never repeat the URL: it may hold a password.

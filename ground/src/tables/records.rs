@@ -7,6 +7,11 @@ use cabinwatch_shared::wire::{FrameSeq, LossFrame, ModelReport, StreamId, Stream
 
 use super::ScoredWindow;
 
+/// Most bytes set aside for one aircraft; beyond it the oldest go.
+pub(super) const MAX_SET_ASIDE_BYTES: u64 = 64 << 20;
+/// What a row takes besides its bytes, about.
+pub(super) const SET_ASIDE_ROW_BYTES: u64 = 256;
+
 /// Frame numbers from `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SeqRange {

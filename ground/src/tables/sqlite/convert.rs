@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use cabinwatch_shared::model::{AgentRelease, ModelVersion};
+use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
 use cabinwatch_shared::wire::{FrameSeq, LossReason, ModelOutcome, StreamId, StreamStart};
@@ -10,28 +10,16 @@ use cabinwatch_shared::zscore::ZStatus;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, Type};
 
-use crate::tables::{SetAsideReason, TablesError, text};
-
-/// The calendar's ends: years 0000 and 9999, between which times sort as text.
-const CALENDAR: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+use crate::tables::{SetAsideReason, TablesError, limits, text};
 
 /// A time as columns hold it.
 pub(super) fn time_text(what: &'static str, at: UnixSeconds) -> Result<String, TablesError> {
-    if CALENDAR.contains(&at.0) {
-        Ok(at.to_string())
-    } else {
-        Err(TablesError::Value { what, value: at.0.to_string() })
-    }
+    Ok(limits::time(what, at)?.to_string())
 }
 
-/// A bound of a query; one beyond the calendar is one at its end.
+/// A bound of a query.
 pub(super) fn bound_text(at: UnixSeconds) -> String {
-    UnixSeconds(at.0.clamp(*CALENDAR.start(), *CALENDAR.end())).to_string()
-}
-
-/// A count or number as a column holds it.
-pub(super) fn integer(what: &'static str, value: u64) -> Result<i64, TablesError> {
-    i64::try_from(value).map_err(|_| TablesError::Value { what, value: value.to_string() })
+    limits::bound(at).to_string()
 }
 
 pub(super) fn cause(message: &'static str, column: &str) -> rusqlite::Error {
@@ -60,11 +48,7 @@ pub(super) fn read_time(text: &str) -> Option<UnixSeconds> {
 }
 
 pub(super) fn stream(row: &Row<'_>) -> rusqlite::Result<StreamId> {
-    parsed(row, "stream", read_stream)
-}
-
-pub(super) fn read_stream(text: &str) -> Option<StreamId> {
-    u64::from_str_radix(text, 16).ok().map(StreamId)
+    parsed(row, "stream", text::read_stream)
 }
 
 pub(super) fn count(row: &Row<'_>, column: &'static str) -> rusqlite::Result<u64> {
@@ -90,45 +74,23 @@ pub(super) fn optional<T, U: FromSql>(
 }
 
 pub(super) fn z_status(row: &Row<'_>) -> rusqlite::Result<ZStatus> {
-    let all = [
-        ZStatus::Scored,
-        ZStatus::NoModel,
-        ZStatus::UnseenKey,
-        ZStatus::TooFewSamples,
-        ZStatus::ZeroVariance,
-    ];
-    parsed(row, "z_status", |text| all.into_iter().find(|status| status.as_str() == text))
+    parsed(row, "z_status", text::read_z_status)
 }
 
 pub(super) fn loss_reason(row: &Row<'_>) -> rusqlite::Result<LossReason> {
-    parsed(row, "reason", |text| LossReason::ALL.into_iter().find(|reason| reason.as_str() == text))
+    parsed(row, "reason", text::read_loss_reason)
 }
 
 pub(super) fn outcome(row: &Row<'_>) -> rusqlite::Result<ModelOutcome> {
-    let all = [
-        ModelOutcome::Activated,
-        ModelOutcome::Unreadable,
-        ModelOutcome::Untrusted,
-        ModelOutcome::NotForUs,
-        ModelOutcome::SelfTestFailed,
-    ];
-    parsed(row, "outcome", |value| all.into_iter().find(|outcome| text::outcome(*outcome) == value))
-}
-
-pub(super) fn read_release(text: &str) -> Option<AgentRelease> {
-    let mut parts = text.splitn(3, '.').map(|part| part.parse().ok());
-    Some(AgentRelease(parts.next()??, parts.next()??, parts.next()??))
+    parsed(row, "outcome", text::read_outcome)
 }
 
 pub(super) fn stream_start(row: &Row<'_>) -> rusqlite::Result<StreamStart> {
     let at = time(row, "at_time")?;
-    let all = [StreamStart::NoDatabase { at }, StreamStart::DatabaseSetAside { at }];
-    parsed(row, "cause", |value| all.into_iter().find(|start| text::stream_cause(*start) == value))
+    parsed(row, "cause", |cause| text::read_stream_start(cause, at))
 }
 
 pub(super) fn set_aside_reason(row: &Row<'_>) -> rusqlite::Result<SetAsideReason> {
     let model: Option<u32> = row.get("model_version")?;
-    let unknown_model = SetAsideReason::UnknownModel(ModelVersion(model.unwrap_or_default()));
-    let all = [SetAsideReason::Undecodable, SetAsideReason::Nonsense, unknown_model];
-    parsed(row, "reason", |value| all.into_iter().find(|reason| text::set_aside_reason(*reason) == value))
+    parsed(row, "reason", |reason| text::read_set_aside_reason(reason, model.map(ModelVersion)))
 }

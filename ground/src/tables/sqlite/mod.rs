@@ -17,12 +17,13 @@ use cabinwatch_shared::rate::Rate;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use schema::{Names, SCHEMA_VERSION};
+use schema::SCHEMA_VERSION;
 
 use super::{
     AircraftRecord, Batch, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, ScoredWindow,
     SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables, TablesError,
 };
+use super::names::{Names, WINDOWS};
 use crate::config::TablesConfig;
 
 /// How long a write waits for another process's.
@@ -168,7 +169,7 @@ impl Tables for SqliteTables {
     }
 
     fn scored_rows(&self, query: &Query) -> Result<Vec<TableRow>, TablesError> {
-        self.read("read rows", read::rows(&self.connection, schema::WINDOWS, query))
+        self.read("read rows", read::rows(&self.connection, WINDOWS, query))
     }
 
     fn recent_rates(

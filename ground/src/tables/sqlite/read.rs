@@ -11,10 +11,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::convert::{self, bound_text};
-use super::schema;
 use crate::tables::{
     AircraftRecord, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, SeqRange, SetAside,
-    StreamStartRecord, StreamState, TableRow,
+    StreamStartRecord, StreamState, TableRow, names::WINDOWS, text,
 };
 
 type Read<T> = rusqlite::Result<T>;
@@ -89,7 +88,7 @@ pub(super) fn recent_rates(
          LEFT JOIN points ON points.tail = ?1 AND points.start_time = recent.start_time
               AND points.edr_point = ?3
          ORDER BY recent.start_time",
-        schema::WINDOWS
+        WINDOWS
     ))?;
     let rates = statement.query_map(
         params![tail.as_str(), bound_text(until), key.edr_point, key.description, windows],
@@ -141,7 +140,7 @@ pub(super) fn set_aside(connection: &Connection, query: &Query) -> Read<Vec<SetA
 
 fn set_aside_item(row: &Row<'_>) -> Read<SetAside> {
     let stream: String = row.get("stream")?;
-    let frame = convert::read_stream(&stream).map(|stream| convert::seq(row, "seq").map(|seq| (stream, seq)));
+    let frame = text::read_stream(&stream).map(|stream| convert::seq(row, "seq").map(|seq| (stream, seq)));
     Ok(SetAside {
         tail: convert::tail(row)?,
         frame: frame.transpose()?,
@@ -203,9 +202,9 @@ pub(super) fn aircraft(connection: &Connection) -> Read<Vec<AircraftRecord>> {
             tail: convert::tail(row)?,
             last_contact: convert::optional(row, "last_contact", |text: String| convert::read_time(&text))?,
             online: row.get("online")?,
-            release: convert::optional(row, "release", |text: String| convert::read_release(&text))?,
+            release: convert::optional(row, "release", |text: String| text::read_release(&text))?,
             model: row.get::<_, Option<u32>>("model_version")?.map(ModelVersion),
-            stream: convert::optional(row, "stream", |text: String| convert::read_stream(&text))?,
+            stream: convert::optional(row, "stream", |text: String| text::read_stream(&text))?,
         })
     })?;
     aircraft.collect()

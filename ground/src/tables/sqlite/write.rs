@@ -6,18 +6,15 @@ use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::StreamStart;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::convert::{integer, time_text};
-use super::schema::{self, Names, WINDOWS};
-use super::{Fault, read};
+use super::convert::time_text;
+use super::{Fault, read, schema};
+use crate::tables::digest::fnv1a;
+use crate::tables::limits::integer;
+use crate::tables::names::{Names, WINDOWS};
 use crate::tables::{
-    AircraftRecord, Batch, Cell, FrameId, GapRecord, KnownModel, Ledger, ScoredRow, ScoredWindow, SeqRange,
+    MAX_SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES, AircraftRecord, Batch, Cell, FrameId, GapRecord, KnownModel, Ledger, ScoredRow, ScoredWindow, SeqRange,
     SetAside, SetAsideReason, StoreOutcome, StreamState, Table, TableRow, TablesError, text,
 };
-
-/// Most bytes set aside for one aircraft; beyond it the oldest go.
-const SET_ASIDE_BYTES: i64 = 64 << 20;
-/// What a row takes besides its bytes, about.
-const SET_ASIDE_ROW_BYTES: i64 = 256;
 
 pub(super) fn batch(
     connection: &Connection,
@@ -215,18 +212,11 @@ fn trim_set_aside(connection: &Connection, tail: &str) -> Result<(), Fault> {
                      FROM set_aside WHERE tail = ?1)
                  WHERE newer > ?2)",
         )?
-        .execute(params![tail, SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES])?;
+        .execute(params![tail, MAX_SET_ASIDE_BYTES.cast_signed(), SET_ASIDE_ROW_BYTES.cast_signed()])?;
     if dropped > 0 {
         tracing::error!(tail, dropped, "dropped the oldest of what was set aside: there is too much of it");
     }
     Ok(())
-}
-
-/// FNV-1a, 64 bits: the same on every machine and in every release.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 fn aircraft(connection: &Connection, item: &AircraftRecord) -> Result<(), Fault> {

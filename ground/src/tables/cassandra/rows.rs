@@ -1,0 +1,241 @@
+//! Reading rows of windows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cabinwatch_shared::fault_key::FaultKey;
+use cabinwatch_shared::rate::{Counts, Rate};
+use cabinwatch_shared::tail::Tail;
+use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::verdict::Alarms;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use scylla::DeserializeRow;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::CqlTimestamp;
+
+use super::bind::Bind;
+use super::buckets::{Span, day, shard, shards};
+use super::calendar::{Calendar, Kind};
+use super::cluster::{Cluster, Fault, IN_FLIGHT, Request};
+use super::decode::{self, time};
+use super::schema::INDEX;
+use crate::tables::names::{Names, WINDOWS};
+use crate::tables::{Query, Table, TableRow, text};
+
+/// Days of an aircraft that are looked at side by side for its newest windows.
+const DAYS_AT_ONCE: usize = 4;
+
+/// The statements that read rows of windows.
+#[derive(Debug)]
+pub(super) struct RowReader {
+    anomalies: Vec<(Table, TableReader)>,
+    windows: TableReader,
+    recent: PreparedStatement,
+    counts: PreparedStatement,
+}
+
+#[derive(Debug)]
+struct TableReader {
+    of_all: PreparedStatement,
+    of_tail: PreparedStatement,
+}
+
+#[derive(Debug, DeserializeRow)]
+struct StoredRow {
+    tail: String,
+    start_time: CqlTimestamp,
+    end_time: CqlTimestamp,
+    edr_point: String,
+    description: String,
+    fail: i64,
+    success: i64,
+    fail_rate: f64,
+    mean_rate: Option<f64>,
+    std_rate: Option<f64>,
+    z_score: Option<f64>,
+    z_status: String,
+    iforest_score: Option<f64>,
+    anomaly_z: i32,
+    anomaly_iforest: i32,
+    model_version: i64,
+}
+
+const STORED_ROW: &str = "tail, start_time, end_time, edr_point, description, fail, success, fail_rate, mean_rate, \
+                          std_rate, z_score, z_status, iforest_score, anomaly_z, anomaly_iforest, model_version";
+
+impl StoredRow {
+    fn decode(self) -> Result<TableRow, Fault> {
+        Ok(TableRow {
+            tail: decode::tail(&self.tail)?,
+            start: time(self.start_time),
+            end: time(self.end_time),
+            counts: Counts {
+                fail: decode::count("fail", self.fail)?,
+                success: decode::count("success", self.success)?,
+            },
+            fail_rate: self.fail_rate,
+            mean_rate: self.mean_rate,
+            std_rate: self.std_rate,
+            z_score: self.z_score,
+            z_status: text::read_z_status(&self.z_status).ok_or_else(|| Fault::column("z_status"))?,
+            iforest_score: self.iforest_score,
+            alarms: Alarms { z: self.anomaly_z != 0, forest: self.anomaly_iforest != 0 },
+            model_version: decode::model_version(self.model_version)?,
+            edr_point: self.edr_point,
+            description: self.description,
+        })
+    }
+}
+
+impl TableReader {
+    async fn prepare(cluster: &Cluster, table: &str) -> Result<Self, Fault> {
+        let of_all = format!("SELECT {STORED_ROW} FROM {{}}.\"{table}\" WHERE hour = ? AND shard = ?");
+        let of_tail = format!("{of_all} AND tail = ?");
+        Ok(Self { of_all: cluster.prepare(&of_all).await?, of_tail: cluster.prepare(&of_tail).await? })
+    }
+
+    async fn partition(
+        &self,
+        cluster: &Cluster,
+        hour: UnixSeconds,
+        shard: i8,
+        tail: Option<&Tail>,
+    ) -> Result<Vec<TableRow>, Fault> {
+        let mut values = vec![hour.into(), Bind::TinyInt(shard)];
+        let statement = match tail {
+            Some(tail) => {
+                values.push(Bind::text(tail));
+                &self.of_tail
+            }
+            None => &self.of_all,
+        };
+        let rows = cluster.read::<StoredRow>(Request::new(statement, values)).await?;
+        rows.into_iter().map(StoredRow::decode).collect()
+    }
+}
+
+impl RowReader {
+    pub async fn prepare(cluster: &Cluster, names: &Names) -> Result<Self, Fault> {
+        let mut anomalies = Vec::new();
+        for table in Table::ALL {
+            anomalies.push((table, TableReader::prepare(cluster, names.of(table)).await?));
+        }
+        let recent = format!(
+            "SELECT start_time, points FROM {{}}.{INDEX} WHERE tail = ? AND day = ? AND start_time <= ?
+             ORDER BY start_time DESC LIMIT ?"
+        );
+        let counts = format!(
+            "SELECT fail, success FROM {{}}.{WINDOWS} WHERE hour = ? AND shard = ? AND tail = ?
+             AND start_time = ? AND edr_point = ? AND description = ?"
+        );
+        Ok(Self {
+            anomalies,
+            windows: TableReader::prepare(cluster, WINDOWS).await?,
+            recent: cluster.prepare(&recent).await?,
+            counts: cluster.prepare(&counts).await?,
+        })
+    }
+
+    /// Rows of an anomaly table, or all scored rows. The newest hours are read first, and no more than are asked for.
+    pub async fn rows(
+        &self,
+        cluster: &Cluster,
+        calendar: &Calendar,
+        table: Option<Table>,
+        query: &Query,
+    ) -> Result<Vec<TableRow>, Fault> {
+        let reader = self.anomalies.iter().find(|(known, _)| Some(*known) == table);
+        let reader = reader.map_or(&self.windows, |(_, reader)| reader);
+        let tail = query.tail.as_ref();
+        let hours = calendar.buckets(cluster, Kind::Rows, query).await?;
+        let partitions = hours.into_iter().flat_map(|hour| shards(tail).map(move |shard| (hour, shard)));
+        let mut reads = stream::iter(partitions)
+            .map(|(hour, shard)| async move {
+                let rows = reader.partition(cluster, hour, shard, tail).await?;
+                Ok::<_, Fault>((hour, rows))
+            })
+            .buffered(IN_FLIGHT / 4);
+        let within = |row: &TableRow| {
+            query.since.is_none_or(|since| row.start >= since)
+                && query.until.is_none_or(|until| row.start < until)
+        };
+        let enough = query.limit.map_or(usize::MAX, |limit| limit as usize);
+        let (mut rows, mut last_hour) = (Vec::new(), None);
+        while let Some((hour, read)) = reads.try_next().await? {
+            if last_hour != Some(hour) && rows.len() >= enough {
+                break;
+            }
+            last_hour = Some(hour);
+            rows.extend(read.into_iter().filter(within));
+        }
+        let key = |row: &TableRow| (row.tail.clone(), row.edr_point.clone(), row.description.clone());
+        Ok(decode::newest(rows, query, |row| row.start, key))
+    }
+
+    /// See [`crate::tables::Tables::recent_rates`].
+    pub async fn recent_rates(
+        &self,
+        cluster: &Cluster,
+        calendar: &Calendar,
+        tail: &Tail,
+        key: FaultKey<'_>,
+        (until, windows): (UnixSeconds, u32),
+    ) -> Result<Vec<(UnixSeconds, Rate)>, Fault> {
+        let recent = self.recent_windows(cluster, calendar, tail, until, windows).await?;
+        let reads = recent.into_iter().map(|(start, points)| async move {
+            let values = vec![
+                Span::Hour.of(start).into(),
+                Bind::TinyInt(shard(tail)),
+                Bind::text(tail),
+                start.into(),
+                Bind::text(key.edr_point),
+                Bind::text(key.description),
+            ];
+            let rows = cluster.read::<(i64, i64)>(Request::new(&self.counts, values)).await?;
+            // Without a row the key did not fail; whether the point was tried at all, the index knows.
+            let quiet = (0, points.get(key.edr_point).copied().unwrap_or_default());
+            let (fail, success) = rows.first().copied().unwrap_or(quiet);
+            let counts = Counts {
+                fail: decode::count("fail", fail)?,
+                success: decode::count("success", success)?,
+            };
+            Ok((start, counts.rate()))
+        });
+        let rates = cluster.side_by_side(reads).await?;
+        Ok(rates.into_iter().filter_map(|(start, rate)| Some((start, rate?))).collect())
+    }
+
+    /// The newest windows of an aircraft with what succeeded in them, in ascending order.
+    async fn recent_windows(
+        &self,
+        cluster: &Cluster,
+        calendar: &Calendar,
+        tail: &Tail,
+        until: UnixSeconds,
+        windows: u32,
+    ) -> Result<BTreeMap<UnixSeconds, HashMap<String, i64>>, Fault> {
+        let after = UnixSeconds(until.0.saturating_add(1));
+        let query = Query { until: Some(after), ..Query::default() };
+        let mut days: Vec<_> = calendar.buckets(cluster, Kind::Rows, &query).await?;
+        days.iter_mut().for_each(|hour| *hour = Span::Day.of(*hour));
+        days.dedup();
+        let mut reads = stream::iter(days)
+            .map(|first| {
+                let limit = Bind::Int(i32::try_from(windows).unwrap_or(i32::MAX));
+                let until = crate::tables::limits::bound(until).into();
+                let values = vec![Bind::text(tail), day(first), until, limit];
+                cluster.read::<(CqlTimestamp, HashMap<String, i64>)>(Request::new(&self.recent, values))
+            })
+            .buffered(DAYS_AT_ONCE);
+        let mut recent = BTreeMap::new();
+        while let Some(read) = reads.try_next().await? {
+            recent.extend(read.into_iter().map(|(start, points)| (time(start), points)));
+            if recent.len() >= windows as usize {
+                break;
+            }
+        }
+        while recent.len() > windows as usize {
+            recent.pop_first();
+        }
+        Ok(recent)
+    }
+}

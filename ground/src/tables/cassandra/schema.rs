@@ -1,0 +1,278 @@
+//! The schema: what each table holds, and by what it is spread and ordered. `docs/adr/0009-cassandra-tables.md` says
+//! why.
+
+use crate::tables::names::Names;
+
+/// Written to `schema_info`; raised with every change a reader must know of.
+pub(super) const SCHEMA_VERSION: i64 = 1;
+
+pub(super) const INDEX: &str = "window_index";
+pub(super) const BY_KEY: &str = "anomalies_by_key";
+pub(super) const BUCKETS: &str = "buckets";
+pub(super) const LOSSES: &str = "losses";
+pub(super) const STREAM_STARTS: &str = "stream_starts";
+pub(super) const MODEL_REPORTS: &str = "model_reports";
+pub(super) const SET_ASIDE: &str = "set_aside";
+pub(super) const AWAITED: &str = "awaited_models";
+pub(super) const AIRCRAFT: &str = "aircraft";
+pub(super) const STREAMS: &str = "streams";
+pub(super) const GAPS: &str = "gaps";
+pub(super) const MODELS: &str = "models";
+pub(super) const SCHEMA_INFO: &str = "schema_info";
+
+/// How long a row of a table lives, and how it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// As `tables.ttl_days` says.
+    History,
+    /// For ever: it is what the ground works with.
+    State,
+    /// For ever, too; and what is deleted may be forgotten within the hour, because nothing false comes of a deleted
+    /// row that comes back.
+    Churning,
+}
+
+/// A table: its columns with their types, and its primary key.
+#[derive(Clone, Debug)]
+pub(super) struct Definition {
+    pub name: String,
+    pub columns: &'static [(&'static str, &'static str)],
+    pub key: &'static str,
+    pub life: Life,
+}
+
+/// A row of an anomaly table or of `windows`: where it lies, and the columns of [`crate::tables::TableRow`].
+const ROW: &[(&str, &str)] = &[
+    ("hour", "timestamp"),
+    ("shard", "tinyint"),
+    ("tail", "text"),
+    ("fault_key", "text"),
+    ("start_time", "timestamp"),
+    ("end_time", "timestamp"),
+    ("fail", "bigint"),
+    ("success", "bigint"),
+    ("total", "bigint"),
+    ("fail_rate", "double"),
+    ("mean_rate", "double"),
+    ("std_rate", "double"),
+    ("z_score", "double"),
+    ("anomaly_z", "int"),
+    ("anomaly_iforest", "int"),
+    ("anomaly_combined", "int"),
+    ("edr_point", "text"),
+    ("description", "text"),
+    ("z_status", "text"),
+    ("iforest_score", "double"),
+    ("model_version", "bigint"),
+];
+
+/// The same, by fault key.
+const KEY_ROW: &[(&str, &str)] = &[
+    ("fault_key", "text"),
+    ("day", "date"),
+    ("start_time", "timestamp"),
+    ("tail", "text"),
+    ("edr_point", "text"),
+    ("description", "text"),
+    ("end_time", "timestamp"),
+    ("fail", "bigint"),
+    ("success", "bigint"),
+    ("total", "bigint"),
+    ("fail_rate", "double"),
+    ("mean_rate", "double"),
+    ("std_rate", "double"),
+    ("z_score", "double"),
+    ("anomaly_z", "int"),
+    ("anomaly_iforest", "int"),
+    ("anomaly_combined", "int"),
+    ("z_status", "text"),
+    ("iforest_score", "double"),
+    ("model_version", "bigint"),
+];
+
+/// The tables of the ground's own, beside those that hold rows of windows.
+const OWN: &[(&str, Life, &str, &[(&str, &str)])] = &[
+    (
+        INDEX,
+        Life::History,
+        "(tail, day), start_time",
+        &[
+            ("tail", "text"),
+            ("day", "date"),
+            ("start_time", "timestamp"),
+            ("end_time", "timestamp"),
+            ("model_version", "bigint"),
+            ("version", "bigint"),
+            ("digest", "bigint"),
+            ("points", "frozen<map<text, bigint>>"),
+        ],
+    ),
+    (BY_KEY, Life::History, "(fault_key, day), start_time, tail, edr_point, description", KEY_ROW),
+    (BUCKETS, Life::State, "kind, bucket", &[("kind", "text"), ("bucket", "timestamp")]),
+    (
+        LOSSES,
+        Life::History,
+        "(day, shard), tail, until_time, stream, seq",
+        &[
+            ("day", "date"),
+            ("shard", "tinyint"),
+            ("tail", "text"),
+            ("until_time", "timestamp"),
+            ("stream", "text"),
+            ("seq", "bigint"),
+            ("reason", "text"),
+            ("lost", "bigint"),
+            ("since_time", "timestamp"),
+        ],
+    ),
+    (
+        STREAM_STARTS,
+        Life::History,
+        "(day, shard), tail, at_time, stream, seq",
+        &[
+            ("day", "date"),
+            ("shard", "tinyint"),
+            ("tail", "text"),
+            ("at_time", "timestamp"),
+            ("stream", "text"),
+            ("seq", "bigint"),
+            ("cause", "text"),
+        ],
+    ),
+    (
+        MODEL_REPORTS,
+        Life::History,
+        "(day, shard), tail, at_time, stream, seq",
+        &[
+            ("day", "date"),
+            ("shard", "tinyint"),
+            ("tail", "text"),
+            ("at_time", "timestamp"),
+            ("stream", "text"),
+            ("seq", "bigint"),
+            ("model_version", "bigint"),
+            ("outcome", "text"),
+        ],
+    ),
+    (
+        SET_ASIDE,
+        Life::History,
+        "tail, stream, seq, digest",
+        &[
+            ("tail", "text"),
+            ("stream", "text"),
+            ("seq", "bigint"),
+            ("digest", "text"),
+            ("reason", "text"),
+            ("model_version", "bigint"),
+            ("message", "text"),
+            ("at_time", "timestamp"),
+            ("size", "int"),
+            ("bytes", "blob"),
+        ],
+    ),
+    (
+        AWAITED,
+        Life::Churning,
+        "scope, model_version, tail",
+        &[("scope", "text"), ("model_version", "bigint"), ("tail", "text"), ("noted", "timestamp")],
+    ),
+    (
+        AIRCRAFT,
+        Life::State,
+        "tail",
+        &[
+            ("tail", "text"),
+            ("last_contact", "timestamp"),
+            ("online", "boolean"),
+            ("release", "text"),
+            ("model_version", "bigint"),
+            ("stream", "text"),
+        ],
+    ),
+    (
+        STREAMS,
+        Life::Churning,
+        "(tail, stream), first_seq",
+        &[
+            ("tail", "text"),
+            ("stream", "text"),
+            ("oldest", "bigint static"),
+            ("settled", "bigint static"),
+            ("updated", "timestamp static"),
+            ("first_seq", "bigint"),
+            ("last_seq", "bigint"),
+        ],
+    ),
+    (
+        GAPS,
+        Life::State,
+        "(tail, stream), first_seq",
+        &[
+            ("tail", "text"),
+            ("stream", "text"),
+            ("first_seq", "bigint"),
+            ("last_seq", "bigint"),
+            ("noticed", "timestamp"),
+        ],
+    ),
+    (
+        MODELS,
+        Life::State,
+        "model_version",
+        &[("model_version", "bigint"), ("cohort", "text"), ("bundle", "blob")],
+    ),
+    (SCHEMA_INFO, Life::State, "name", &[("name", "text"), ("version", "bigint")]),
+];
+
+/// All tables; `schema_info` last, so that where it is, the others are.
+pub(super) fn definitions(names: &Names) -> Vec<Definition> {
+    let rows = names.row_tables().map(|name| Definition {
+        name: name.to_owned(),
+        columns: ROW,
+        key: "(hour, shard), tail, start_time, edr_point, description",
+        life: Life::History,
+    });
+    let own = OWN.iter().map(|&(name, life, key, columns)| Definition {
+        name: name.to_owned(),
+        columns,
+        key,
+        life,
+    });
+    rows.chain(own).collect()
+}
+
+impl Definition {
+    /// The statement that makes it; `{}` stands for the keyspace.
+    pub fn create(&self, ttl_days: u32) -> String {
+        let columns: Vec<_> = self.columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        let mut options = Vec::new();
+        if self.life == Life::History && ttl_days > 0 {
+            options.push(format!("default_time_to_live = {}", self.ttl_seconds(ttl_days)));
+            // Files of one age go as a whole when their rows' time is over. Some thirty of them are kept.
+            let days = (ttl_days / 30).max(1);
+            options.push(format!(
+                "compaction = {{'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'DAYS', \
+                 'compaction_window_size': {days}}}"
+            ));
+        }
+        if self.life == Life::Churning {
+            options.push("gc_grace_seconds = 3600".to_owned());
+        }
+        let options =
+            if options.is_empty() { String::new() } else { format!(" WITH {}", options.join(" AND ")) };
+        format!(
+            "CREATE TABLE IF NOT EXISTS {{}}.\"{}\" ({}, PRIMARY KEY ({})){options}",
+            self.name,
+            columns.join(", "),
+            self.key
+        )
+    }
+
+    /// What `default_time_to_live` is to be.
+    pub fn ttl_seconds(&self, ttl_days: u32) -> i32 {
+        let seconds = i64::from(ttl_days) * 86_400;
+        if self.life == Life::History { i32::try_from(seconds).unwrap_or(i32::MAX) } else { 0 }
+    }
+}
+
