@@ -48,7 +48,8 @@ impl Scene {
         let tables = format!("[tables]\nurl = \"{}\"\n", cassandra.url(KEYSPACE));
         let mut ingest: Vec<_> = (0..processes)
             .map(|number| {
-                let more = format!("share = \"ground\"\nclient_id = \"ingest-{number}\"\n");
+                let share = if processes > 1 { "share = \"ground\"\n" } else { "" };
+                let more = format!("{share}client_id = \"ingest-{number}\"\n");
                 Ground::with_tables(&path(&format!("ground-{number}")), &broker.url(), &tables, &more)
             })
             .collect();
