@@ -1,0 +1,159 @@
+//! TLS of the MQTT clients on both sides.
+//!
+//! Settings name PEM files; [`client_config`] makes of them what rustls wants, with ring as the one implementation of
+//! cryptography. What can be wrong with a file is an error that names the setting and the file. What only the other
+//! side can judge comes out during the handshake, as an error deep inside the client's; [`explain`] finds it there and
+//! says in a sentence what to check.
+#![forbid(unsafe_code)]
+
+mod error;
+mod refusal;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use error::TlsError;
+pub use refusal::explain;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+/// A file and the setting that names it, as errors name both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PemFile<'a> {
+    /// The setting's dotted key.
+    pub setting: &'static str,
+    /// The file; an empty path where none is set.
+    pub path: &'a Path,
+}
+
+/// The files of one client. Each may be unset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientFiles<'a> {
+    /// Authorities that may have signed the server's certificate; unset for those the system trusts.
+    pub authorities: PemFile<'a>,
+    /// The client's own certificate, and the chain up to its authority.
+    pub certificate: PemFile<'a>,
+    /// The key of that certificate, not encrypted.
+    pub key: PemFile<'a>,
+}
+
+impl PemFile<'_> {
+    /// Whether the setting names a file.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.path.as_os_str().is_empty()
+    }
+
+    fn read(&self) -> Result<Vec<u8>, TlsError> {
+        fs::read(self.path).map_err(|source| TlsError::Unreadable {
+            setting: self.setting,
+            path: self.path.to_owned(),
+            source,
+        })
+    }
+
+    fn damaged(&self, source: PemError) -> TlsError {
+        TlsError::Damaged { setting: self.setting, path: self.path.to_owned(), source }
+    }
+}
+
+impl ClientFiles<'_> {
+    /// Whether the client has a certificate of its own to show.
+    #[must_use]
+    pub fn has_identity(&self) -> bool {
+        self.certificate.is_set() || self.key.is_set()
+    }
+}
+
+/// Reads the files of a client.
+///
+/// # Errors
+/// When a file can't be read or does not hold what its setting promises, and when key and certificate are not a pair.
+pub fn client_config(files: &ClientFiles<'_>) -> Result<ClientConfig, TlsError> {
+    let roots = if files.authorities.is_set() {
+        authorities(&files.authorities)?
+    } else {
+        system_authorities(files.authorities.setting)?
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .with_root_certificates(roots);
+    match (files.certificate.is_set(), files.key.is_set()) {
+        (false, false) => Ok(builder.with_no_client_auth()),
+        (true, true) => {
+            let (chain, key) = (certificates(&files.certificate)?, private_key(&files.key)?);
+            builder.with_client_auth_cert(chain, key).map_err(|source| unusable(files, source))
+        }
+        (true, false) => {
+            Err(TlsError::Half { set: files.certificate.setting, missing: files.key.setting })
+        }
+        (false, true) => {
+            Err(TlsError::Half { set: files.key.setting, missing: files.certificate.setting })
+        }
+    }
+}
+
+fn unusable(files: &ClientFiles<'_>, source: rustls::Error) -> TlsError {
+    let key = files.key.path.to_owned();
+    match source {
+        rustls::Error::InconsistentKeys(_) => TlsError::Mismatch {
+            certificate_setting: files.certificate.setting,
+            certificate: files.certificate.path.to_owned(),
+            key_setting: files.key.setting,
+            key,
+        },
+        source => TlsError::Unusable { setting: files.key.setting, path: key, source },
+    }
+}
+
+/// Where distributions keep the authorities they trust, the usual place first.
+const SYSTEM_AUTHORITIES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+fn system_authorities(setting: &'static str) -> Result<RootCertStore, TlsError> {
+    let path = SYSTEM_AUTHORITIES.iter().map(Path::new).find(|path| path.exists());
+    let path = path.ok_or(TlsError::NoSystemAuthorities(setting))?;
+    authorities(&PemFile { setting, path })
+}
+
+fn authorities(file: &PemFile<'_>) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    // Bundles hold old authorities that rustls can't read; whoever is signed by one of them is refused later.
+    roots.add_parsable_certificates(certificates(file)?);
+    if roots.is_empty() { Err(no_certificate(file)) } else { Ok(roots) }
+}
+
+fn no_certificate(file: &PemFile<'_>) -> TlsError {
+    TlsError::NoCertificate { setting: file.setting, path: file.path.to_owned() }
+}
+
+fn certificates(file: &PemFile<'_>) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = file.read()?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|source| file.damaged(source))?;
+    if found.is_empty() { Err(no_certificate(file)) } else { Ok(found) }
+}
+
+fn private_key(file: &PemFile<'_>) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let pem = file.read()?;
+    match PrivateKeyDer::from_pem_slice(&pem) {
+        Ok(key) => Ok(key),
+        Err(PemError::NoItemsFound) => {
+            let encrypted = String::from_utf8_lossy(&pem).contains("ENCRYPTED PRIVATE KEY");
+            let (setting, path) = (file.setting, file.path.to_owned());
+            Err(if encrypted {
+                TlsError::EncryptedKey { setting, path }
+            } else {
+                TlsError::NoKey { setting, path }
+            })
+        }
+        Err(source) => Err(file.damaged(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
