@@ -104,6 +104,10 @@ pub struct LinkConfig {
     pub password_file: PathBuf,
     /// PEM file with the authority that signed the broker's certificate; empty for the system's.
     pub ca_file: PathBuf,
+    /// PEM file with the agent's own certificate and its chain; empty for none.
+    pub client_certificate: PathBuf,
+    /// PEM file with that certificate's private key.
+    pub client_key: PathBuf,
     /// Seconds between signs of life.
     pub keep_alive_seconds: u16,
     /// First wait before connecting again, in milliseconds; doubles, with jitter, up to the next.
@@ -199,6 +203,8 @@ impl Default for LinkConfig {
             user: String::new(),
             password_file: PathBuf::new(),
             ca_file: PathBuf::new(),
+            client_certificate: PathBuf::new(),
+            client_key: PathBuf::new(),
             keep_alive_seconds: 60,
             backoff_min_millis: 500,
             backoff_max_millis: 120_000,

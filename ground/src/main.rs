@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cabinwatch_ground::commands::{
-    broker, check_config, demo, detect, ingest, keygen, logging, publish, report, retrain, simulate, tables,
+    broker, broker_config, check_config, demo, detect, ingest, keygen, logging, publish, report, retrain,
+    simulate, tables,
 };
 use cabinwatch_ground::config::{self, Flag, LogConfig};
 use clap::{Parser, Subcommand};
@@ -48,6 +49,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run an MQTT broker for development
     Broker(broker::BrokerArgs),
+    /// Write the configuration of a mosquitto broker for a fleet: listeners, access list, passwords
+    BrokerConfig(broker_config::BrokerConfigArgs),
     /// Print every setting in force, and where its value came from
     CheckConfig(check_config::CheckConfigArgs),
 }
@@ -63,7 +66,11 @@ impl Command {
             Self::Report(args) => args.flags(),
             Self::Tables(args) => args.flags(),
             Self::Keygen(args) => args.flags(),
-            Self::Simulate(_) | Self::Demo(_) | Self::Broker(_) | Self::CheckConfig(_) => Vec::new(),
+            Self::Simulate(_)
+            | Self::Demo(_)
+            | Self::Broker(_)
+            | Self::BrokerConfig(_)
+            | Self::CheckConfig(_) => Vec::new(),
         }
     }
 }
@@ -142,6 +149,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             .map(drop)
             .map_err(|e| usage(e, demo::DemoCommandError::is_usage)),
         Command::Broker(args) => broker::run(&args, &mut out).map_err(|e| Failure::new(e, false)),
+        Command::BrokerConfig(args) => broker_config::run(&args, &mut out)
+            .map_err(|e| usage(e, broker_config::BrokerConfigError::is_usage)),
         Command::CheckConfig(args) => {
             check_config::run(&settings, args, &mut out).map_err(|e| Failure::new(e, false))
         }

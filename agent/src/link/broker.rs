@@ -1,19 +1,20 @@
 //! Where the broker is and how to be let in.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::{LinkState, Topic, WireError};
-use rumqttc::{Broker, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration, Transport};
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use cabinwatch_tls::{ClientFiles, PemFile};
+use rumqttc::{
+    Broker, ConnectReturnCode, ConnectionError, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration,
+    Transport,
+};
 
 use super::LinkError;
-use crate::config::Config;
+use crate::config::{Config, LinkConfig};
 
 /// Room for the topic and the properties around a model bundle.
 const PACKET_OVERHEAD_BYTES: u64 = 1024;
@@ -79,9 +80,12 @@ pub fn mqtt_options(config: &Config, tail: &Tail) -> Result<MqttOptions, LinkErr
     let link = &config.link;
     let url = BrokerUrl::parse(&link.broker)?;
     let mut options = MqttOptions::new(format!("cabinwatch-{tail}"), Broker::tcp(url.host, url.port));
+    let files = tls_files(link);
     if url.tls {
-        let tls = tls_config(&link.ca_file)?;
+        let tls = cabinwatch_tls::client_config(&files)?;
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
+    } else if files.has_identity() {
+        return Err(LinkError::IdentityWithoutTls);
     }
     if !link.user.is_empty() {
         options.set_credentials(link.user.as_str(), password(&link.password_file)?);
@@ -107,37 +111,37 @@ fn password(file: &Path) -> Result<Vec<u8>, LinkError> {
     if file.as_os_str().is_empty() {
         return Ok(Vec::new());
     }
-    let text = fs::read(file).map_err(|source| unreadable("link.password_file", file, source))?;
+    let text = fs::read(file).map_err(|source| LinkError::PasswordFile { path: file.to_owned(), source })?;
     Ok(text.trim_ascii_end().to_vec())
 }
 
-fn unreadable(key: &'static str, path: &Path, source: std::io::Error) -> LinkError {
-    LinkError::File { key, path: PathBuf::from(path), source }
+fn tls_files(link: &LinkConfig) -> ClientFiles<'_> {
+    ClientFiles {
+        authorities: PemFile { setting: "link.ca_file", path: &link.ca_file },
+        certificate: PemFile { setting: "link.client_certificate", path: &link.client_certificate },
+        key: PemFile { setting: "link.client_key", path: &link.client_key },
+    }
 }
 
-fn tls_config(ca_file: &Path) -> Result<rustls::ClientConfig, LinkError> {
-    let roots = if ca_file.as_os_str().is_empty() { system_roots()? } else { roots_of(ca_file)? };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(LinkError::Tls)?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+/// Why there is no connection, in words that say what to check where that is known.
+pub fn explain(error: &ConnectionError, link: &LinkConfig) -> String {
+    match error {
+        ConnectionError::ConnectionRefused(code) => refused(*code, link),
+        error => cabinwatch_tls::explain(error, &tls_files(link)).unwrap_or_else(|| error.to_string()),
+    }
 }
 
-/// Where distributions keep the authorities they trust, the usual place first.
-const SYSTEM_ROOTS: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-
-fn system_roots() -> Result<RootCertStore, LinkError> {
-    let file = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
-    roots_of(file.ok_or(LinkError::NoSystemRoots)?)
-}
-
-fn roots_of(file: &Path) -> Result<RootCertStore, LinkError> {
-    let pem = fs::read(file).map_err(|source| unreadable("link.ca_file", file, source))?;
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
-    if roots.is_empty() { Err(LinkError::NoCertificate(file.to_owned())) } else { Ok(roots) }
+fn refused(code: ConnectReturnCode, link: &LinkConfig) -> String {
+    use ConnectReturnCode::{BadUserNamePassword, NotAuthorized};
+    if !matches!(code, BadUserNamePassword | NotAuthorized) {
+        return format!("the broker does not let us in: {code:?}");
+    }
+    let name = match (link.user.as_str(), tls_files(link).has_identity()) {
+        ("", true) => "the name in our certificate (`link.client_certificate`)".to_owned(),
+        ("", false) => "a client without a name (set `link.user` or `link.client_certificate`)".to_owned(),
+        (user, _) => format!("{user:?} with this password (`link.user`, `link.password_file`)"),
+    };
+    format!("the broker does not let {name} in, or not with this `tail` ({code:?})")
 }
 
 #[cfg(test)]
@@ -165,13 +169,32 @@ mod tests {
         }
     }
 
+    fn config(broker: &str) -> Config {
+        let mut config = Config { tail: "TC-JJA".to_owned(), ..Config::default() };
+        config.link.broker = broker.to_owned();
+        config
+    }
+
     #[test]
-    fn a_ca_file_without_a_certificate_is_an_error_that_names_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("ca.pem");
-        fs::write(&file, "not a certificate").expect("written");
-        let error = roots_of(&file).expect_err("no certificate").to_string();
-        assert!(error.contains("ca.pem"), "{error}");
+    fn a_client_certificate_needs_tls() {
+        let mut config = config("mqtt://broker");
+        config.link.client_certificate = "/etc/cabinwatch/client.pem".into();
+        let tail = "TC-JJA".parse().expect("a tail");
+        let error = mqtt_options(&config, &tail).expect_err("refused").to_string();
+        assert!(error.contains("`link.client_certificate`") && error.contains("mqtts://"), "{error}");
+    }
+
+    #[test]
+    fn a_refused_name_is_said_as_it_was_given() {
+        let mut config = config("mqtts://broker");
+        let refusal = ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized);
+        assert!(explain(&refusal, &config.link).contains("without a name"));
+        config.link.client_certificate = "/etc/cabinwatch/client.pem".into();
+        assert!(explain(&refusal, &config.link).contains("`link.client_certificate`"));
+        config.link.user = "TC-JJA".to_owned();
+        assert!(explain(&refusal, &config.link).contains("\"TC-JJA\""));
+        let busy = ConnectionError::ConnectionRefused(ConnectReturnCode::ServerBusy);
+        assert!(explain(&busy, &config.link).contains("ServerBusy"));
     }
 
     #[test]

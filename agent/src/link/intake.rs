@@ -19,8 +19,11 @@ impl Intake {
         Self { queue, committed: None, model: None }
     }
 
+    /// The highest number counts: of several ground processes, a slower one says late what it knew early.
     pub(super) fn committed(&mut self, committed: Committed) {
-        self.committed = Some(committed);
+        let known =
+            self.committed.filter(|known| known.stream == committed.stream && known.seq > committed.seq);
+        self.committed = Some(known.unwrap_or(committed));
     }
 
     pub(super) fn model(&mut self, bundle: Vec<u8>) {
@@ -53,6 +56,25 @@ mod tests {
 
     fn committed(seq: u64) -> Committed {
         Committed { stream: StreamId(7), seq: FrameSeq(seq) }
+    }
+
+    #[test]
+    fn a_slower_ground_process_does_not_take_back_what_a_faster_one_said() {
+        let (queue, engine) = sync_channel(1);
+        let mut intake = Intake::new(queue);
+        intake.model(vec![1]);
+        intake.hand_over();
+        intake.committed(committed(20));
+        intake.committed(committed(10));
+        assert!(engine.try_recv().is_ok());
+        intake.hand_over();
+        assert!(matches!(engine.try_recv(), Ok(Input::Committed(word)) if word == committed(20)));
+        // Another stream's numbers say nothing about this one's.
+        let other = Committed { stream: StreamId(8), seq: FrameSeq(1) };
+        intake.committed(committed(30));
+        intake.committed(other);
+        intake.hand_over();
+        assert!(matches!(engine.try_recv(), Ok(Input::Committed(word)) if word == other));
     }
 
     #[test]

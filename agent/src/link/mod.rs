@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use cabinwatch_shared::tail::{NotATail, Tail};
 use cabinwatch_shared::wire::WireError;
+use cabinwatch_tls::TlsError;
 use tokio::sync::Notify;
 
 pub(crate) use self::backoff::Backoff;
@@ -40,25 +41,20 @@ pub enum LinkError {
     /// No registration.
     #[error("setting `tail`: {0}")]
     Tail(NotATail),
-    /// A file of the configuration can't be read.
-    #[error("setting `{key}`: cannot read {}: {source}", path.display())]
-    File {
-        /// The setting.
-        key: &'static str,
-        /// Its file.
+    /// The password can't be read.
+    #[error("setting `link.password_file`: cannot read {}: {source}", path.display())]
+    PasswordFile {
+        /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// A CA file without a usable certificate.
-    #[error("setting `link.ca_file`: no certificate in {}", .0.display())]
-    NoCertificate(PathBuf),
-    /// The system trusts nobody.
-    #[error("no system certificates found; name the broker's authority in `link.ca_file`")]
-    NoSystemRoots,
-    /// rustls refuses its own defaults.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(rustls::Error),
+    /// Certificate or key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A certificate that would never be shown.
+    #[error("setting `link.client_certificate` needs TLS: `link.broker` must begin with mqtts://")]
+    IdentityWithoutTls,
     /// The status payload does not encode.
     #[error("the link's status does not encode: {0}")]
     Status(WireError),
@@ -162,7 +158,7 @@ impl Link {
                 backoff.held(held);
                 last_problem.clear();
             }
-            let problem = error.to_string();
+            let problem = error.explained(&self.config.link);
             if problem != last_problem {
                 tracing::warn!("the link is down: {problem}; it will be tried again until it works");
                 last_problem = problem;

@@ -7,14 +7,15 @@ use cabinwatch_shared::wire::{
     AgentStatus, Committed, FrameSeq, LinkState, MessageHead, StreamId, Topic, WireError,
 };
 use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, Publish, PublishNoticeError,
-    PublishOptions, QoS,
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, PubAckReason, Publish,
+    PublishNoticeError, PublishOptions, QoS, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::sender::{Kind, Limits, Sender, Step};
 use super::{Link, LinkError, broker, message};
+use crate::config::LinkConfig;
 use crate::store::{OutboxBounds, Reader, StoreError};
 
 /// How often the link looks around when nothing tells it to.
@@ -51,6 +52,16 @@ pub(super) enum SessionError {
 impl From<ClientError> for SessionError {
     fn from(error: ClientError) -> Self {
         Self::Client(Box::new(error))
+    }
+}
+
+impl SessionError {
+    /// What to tell whoever looks after the aircraft.
+    pub(super) fn explained(&self, link: &LinkConfig) -> String {
+        match self {
+            Self::Connection(error) => broker::explain(error, link),
+            error => error.to_string(),
+        }
     }
 }
 
@@ -226,8 +237,21 @@ impl<'a> Session<'a> {
         if let Err(error) = result {
             self.refusals += 1;
             if self.refusals == 1 {
-                tracing::warn!("the broker refused a message, which will be sent again: {error}");
+                self.complain(&error);
             }
+        }
+    }
+
+    /// Once a connection: what one message may not do, none of them may.
+    fn complain(&self, error: &PublishNoticeError) {
+        if let PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized) = error {
+            let topic = Topic::Frames(&self.link.tail);
+            tracing::error!(
+                "the broker's access list does not let us write to {topic}: check that `tail` is the name we have \
+                 at the broker; frames stay in the outbox and are tried again"
+            );
+        } else {
+            tracing::warn!("the broker refused a message, which will be sent again: {error}");
         }
     }
 
@@ -236,6 +260,17 @@ impl<'a> Session<'a> {
             Event::Incoming(Incoming::ConnAck(_)) => self.welcomed(),
             Event::Incoming(Incoming::Publish(publish)) => {
                 self.received(&publish);
+                Ok(())
+            }
+            Event::Incoming(Incoming::SubAck(answer)) => {
+                let refused = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
+                if let Some(code) = answer.return_codes.iter().find(refused) {
+                    tracing::error!(
+                        "the broker refuses a subscription of ours ({code:?}): its access list must let {} read \
+                         its `down/#` and the models",
+                        self.link.tail
+                    );
+                }
                 Ok(())
             }
             _ => Ok(()),

@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, MqttOptions, PubAckReason,
-    Publish, PublishOptions, QoS, SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, ClientError, Event, EventLoop, Incoming, MqttOptions, PubAckReason, Publish, PublishOptions,
+    QoS, SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+use super::refusal;
+use crate::config::BrokerConfig;
 
 /// Requests that may wait for the network.
 const REQUESTS: usize = 1024;
@@ -45,12 +48,12 @@ pub struct Connection {
 impl Connection {
     /// Begins to connect; what comes of it, [`Self::next`] tells.
     #[must_use]
-    pub fn open(options: MqttOptions) -> Self {
+    pub fn open(config: &BrokerConfig, options: MqttOptions) -> Self {
         let (client, event_loop) = AsyncClient::builder(options).capacity(REQUESTS).build();
         // Not bounded here, or a caller that waits for the network would make the network wait for it. What is on
         // its way is bounded by the receive maximum.
         let (sender, events) = mpsc::unbounded_channel();
-        let driver = tokio::spawn(drive(event_loop, sender));
+        let driver = tokio::spawn(drive(event_loop, sender, config.clone()));
         Self { client, events, driver }
     }
 
@@ -66,10 +69,17 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection is over.
-    pub async fn subscribe(&self, filters: &[&str]) -> Result<(), ClientError> {
-        let filters =
-            filters.iter().map(|filter| SubscribeFilter::new((*filter).to_owned(), QoS::AtLeastOnce));
+    pub async fn subscribe(&self, filters: impl IntoIterator<Item = String>) -> Result<(), ClientError> {
+        let filters = filters.into_iter().map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
         self.client.subscribe_many(filters).await
+    }
+
+    /// Takes a subscription back; what is on its way still comes.
+    ///
+    /// # Errors
+    /// When the connection is over.
+    pub async fn unsubscribe(&self, filter: String) -> Result<(), ClientError> {
+        self.client.unsubscribe(filter).await
     }
 
     /// Tells the broker that a message is taken care of.
@@ -99,12 +109,21 @@ impl Connection {
     }
 }
 
-async fn drive(mut event_loop: EventLoop, events: mpsc::UnboundedSender<LinkEvent>) {
+async fn drive(mut event_loop: EventLoop, events: mpsc::UnboundedSender<LinkEvent>, config: BrokerConfig) {
+    let mut refusals = 0_u64;
     loop {
         let event = match event_loop.poll().await {
+            Ok(Event::Incoming(Incoming::PubAck(answer))) => {
+                refusals += u64::from(!is_taken(answer.reason));
+                // Once a connection: what one acknowledgement may not do, none of them may.
+                if refusals == 1 && !is_taken(answer.reason) {
+                    complain(answer.reason);
+                }
+                None
+            }
             Ok(Event::Incoming(incoming)) => interpret(incoming),
             Ok(_) => None,
-            Err(error) => Some(LinkEvent::Ended(reason(&error))),
+            Err(error) => Some(LinkEvent::Ended(refusal::explain(&error, &config))),
         };
         let Some(event) = event else { continue };
         let over = matches!(event, LinkEvent::Ended(_));
@@ -113,6 +132,20 @@ async fn drive(mut event_loop: EventLoop, events: mpsc::UnboundedSender<LinkEven
         if over {
             break;
         }
+    }
+}
+
+const fn is_taken(reason: PubAckReason) -> bool {
+    matches!(reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers)
+}
+
+fn complain(reason: PubAckReason) {
+    if reason == PubAckReason::NotAuthorized {
+        tracing::error!(
+            "the broker's access list does not let us write cabinwatch/v1/+/down/ack: no aircraft learns what is stored"
+        );
+    } else {
+        tracing::error!(?reason, "the broker refuses an acknowledgement of ours");
     }
 }
 
@@ -125,22 +158,12 @@ fn interpret(incoming: Incoming) -> Option<LinkEvent> {
                 suback.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
             Some(match refused {
                 None => LinkEvent::Subscribed,
-                Some(code) => LinkEvent::Ended(format!("the broker refuses the subscription: {code:?}")),
+                Some(code) => LinkEvent::Ended(refusal::unsubscribed(*code)),
             })
-        }
-        Incoming::PubAck(puback) => {
-            if !matches!(puback.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers) {
-                tracing::error!(reason = ?puback.reason, "the broker refuses a message of ours");
-            }
-            None
         }
         Incoming::Disconnect(disconnect) => {
             Some(LinkEvent::Ended(format!("the broker ends the connection: {:?}", disconnect.reason_code)))
         }
         _ => None,
     }
-}
-
-fn reason(error: &ConnectionError) -> String {
-    error.to_string()
 }

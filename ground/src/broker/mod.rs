@@ -1,12 +1,17 @@
-//! The MQTT broker: how the ground connects to one, publishes through one, and runs one for development.
+//! The MQTT broker: how the ground connects to one, publishes through one, configures one for a fleet, and runs one
+//! for development.
 
 mod connection;
+mod consumer;
 mod embedded;
+pub mod fleet;
 mod options;
 mod publish;
+mod refusal;
 mod session;
 
 pub use connection::{Connection, Delivery, LinkEvent};
+pub use consumer::Consumer;
 pub use embedded::{Embedded, EmbeddedError};
 pub use options::{BrokerError, PASSWORD_VARIABLE, consumer_options, publisher_options};
 pub use publish::{PublishError, publish_retained};

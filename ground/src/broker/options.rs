@@ -2,11 +2,14 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cabinwatch_shared::wire::MAX_MESSAGE_BYTES;
+use cabinwatch_tls::{ClientFiles, PemFile, TlsError};
 use rumqttc::{AckMode, IncomingPacketSizeLimit, MqttOptions, TlsConfiguration, Transport};
 use url::Url;
 
+use super::consumer::Consumer;
 use super::session::ForgetfulStore;
 use crate::config::BrokerConfig;
 
@@ -17,7 +20,7 @@ const KEEP_ALIVE_SECONDS: u16 = 30;
 /// Room for more than the largest message of ours, so that one too large arrives and is set aside, instead of being
 /// dropped by the broker without a word.
 const MAX_PACKET_BYTES: u32 = 2 * MAX_MESSAGE_BYTES as u32;
-/// How long the broker keeps the session of a consumer that is away: a week.
+/// How long the broker keeps the session of a lone consumer that is away: a week.
 const SESSION_SECONDS: u32 = 7 * 86_400;
 
 /// Why a broker can't be connected to as configured.
@@ -27,7 +30,7 @@ pub enum BrokerError {
     #[error("broker.url: {0}; expected mqtt://host:port or mqtts://host:port")]
     Url(String),
     /// A file that can't be read.
-    #[error("{setting}: cannot read {}: {source}", path.display())]
+    #[error("setting `{setting}`: cannot read {}: {source}", path.display())]
     File {
         /// The setting that names it.
         setting: &'static str,
@@ -39,27 +42,31 @@ pub enum BrokerError {
     /// A password without a user.
     #[error("a broker password is set, but no user: set broker.user")]
     NoUser,
-    /// The system's certificates can't be used.
-    #[error("cannot use the system's certificate authorities ({0}); name a PEM file in broker.ca_file")]
-    SystemRoots(String),
+    /// Certificate or key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A certificate that would never be shown.
+    #[error("setting `broker.client_certificate` needs TLS: `broker.url` must begin with mqtts://")]
+    IdentityWithoutTls,
 }
 
-/// Options of the client that consumes: its session outlives it, and it acknowledges by hand, what is stored.
+/// Options of a client that consumes: it acknowledges by hand, what is stored.
 ///
 /// # Errors
 /// When the configuration names no usable broker.
 pub fn consumer_options(
     config: &BrokerConfig,
-    client_id: &str,
+    consumer: &Consumer,
     in_flight: u16,
 ) -> Result<MqttOptions, BrokerError> {
-    let mut options = publisher_options(config, client_id)?;
-    options
-        .set_clean_start(false)
-        .set_session_expiry_interval(Some(SESSION_SECONDS))
-        .set_ack_mode(AckMode::Manual)
-        .set_receive_maximum(Some(in_flight))
-        .set_session_store(ForgetfulStore::new(client_id, SESSION_SECONDS));
+    let mut options = publisher_options(config, consumer.client_id())?;
+    options.set_ack_mode(AckMode::Manual).set_receive_maximum(Some(in_flight));
+    if let Consumer::Alone { client_id } = consumer {
+        options
+            .set_clean_start(false)
+            .set_session_expiry_interval(Some(SESSION_SECONDS))
+            .set_session_store(ForgetfulStore::new(client_id, SESSION_SECONDS));
+    }
     Ok(options)
 }
 
@@ -75,8 +82,12 @@ pub fn publisher_options(config: &BrokerConfig, client_id: &str) -> Result<MqttO
         .set_clean_start(true)
         .set_max_packet_size(Some(MAX_PACKET_BYTES))
         .set_incoming_packet_size_limit(IncomingPacketSizeLimit::Bytes(MAX_PACKET_BYTES));
+    let files = tls_files(config);
     if address.tls {
-        options.set_transport(Transport::tls_with_config(tls(&config.ca_file)?));
+        let tls = cabinwatch_tls::client_config(&files)?;
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
+    } else if files.has_identity() {
+        return Err(BrokerError::IdentityWithoutTls);
     }
     match (config.user.as_str(), password(config)?) {
         ("", None) => {}
@@ -128,15 +139,12 @@ fn password(config: &BrokerConfig) -> Result<Option<String>, BrokerError> {
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-fn tls(ca_file: &Path) -> Result<TlsConfiguration, BrokerError> {
-    // Installing fails only where it has been done before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    if ca_file.as_os_str().is_empty() {
-        return TlsConfiguration::try_default_rustls()
-            .map_err(|error| BrokerError::SystemRoots(error.to_string()));
+pub(super) fn tls_files(config: &BrokerConfig) -> ClientFiles<'_> {
+    ClientFiles {
+        authorities: PemFile { setting: "broker.ca_file", path: &config.ca_file },
+        certificate: PemFile { setting: "broker.client_certificate", path: &config.client_certificate },
+        key: PemFile { setting: "broker.client_key", path: &config.client_key },
     }
-    let ca = read("broker.ca_file", ca_file)?;
-    Ok(TlsConfiguration::Simple { ca, alpn: None, client_auth: None })
 }
 
 fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, BrokerError> {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, MqttOptions, PublishNoticeError, PublishOptions};
+use rumqttc::{AsyncClient, MqttOptions, PubAckReason, PublishNoticeError, PublishOptions};
+
+use super::refusal;
+use crate::config::BrokerConfig;
 
 /// How long connecting, sending and the broker's answer may take together, unless the message is large.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -13,9 +16,12 @@ pub enum PublishError {
     /// No connection, or a broken one.
     #[error("cannot publish to the broker: {0}")]
     Connection(String),
+    /// The broker's access list is against it.
+    #[error("the broker's access list does not let us write {0}")]
+    NotAllowed(String),
     /// The broker took the message and refused it.
     #[error("the broker refused the message: {0}")]
-    Refused(#[from] PublishNoticeError),
+    Refused(PublishNoticeError),
     /// No answer.
     #[error("the broker did not answer within {} s", PATIENCE.as_secs())]
     Timeout,
@@ -26,13 +32,14 @@ pub enum PublishError {
 /// # Errors
 /// When the broker can't be reached, does not answer, or refuses.
 pub async fn publish_retained(
+    config: &BrokerConfig,
     options: MqttOptions,
     topic: String,
     payload: Vec<u8>,
 ) -> Result<(), PublishError> {
     let (client, mut event_loop) = AsyncClient::builder(options).capacity(1).build();
     let notice = client
-        .publish_tracked(topic, payload, PublishOptions::at_least_once().retained())
+        .publish_tracked(topic.clone(), payload, PublishOptions::at_least_once().retained())
         .await
         .map_err(|error| PublishError::Connection(error.to_string()))?;
     let driver = async {
@@ -44,8 +51,11 @@ pub async fn publish_retained(
     };
     tokio::pin!(driver);
     let answered = tokio::select! {
-        answer = notice.wait_completion_async() => Ok(answer?),
-        error = &mut driver => Err(PublishError::Connection(error.to_string())),
+        answer = notice.wait_completion_async() => answer.map_err(|error| match error {
+            PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized) => PublishError::NotAllowed(topic),
+            error => PublishError::Refused(error),
+        }),
+        error = &mut driver => Err(PublishError::Connection(refusal::explain(&error, config))),
         () = tokio::time::sleep(PATIENCE) => Err(PublishError::Timeout),
     };
     answered?;

@@ -25,9 +25,12 @@ pub struct IngestArgs {
     /// Folder of the window archive, e.g. file:///data/archive
     #[arg(long, value_name = "URL")]
     pub archive: Option<String>,
-    /// This process's name at the broker, which keeps its messages under it
+    /// This process's name at the broker, unlike that of any other process
     #[arg(long, value_name = "NAME")]
     pub client_id: Option<String>,
+    /// Share the aircraft's frames with the other ingest processes of this group
+    #[arg(long, value_name = "GROUP")]
+    pub share: Option<String>,
 }
 
 /// Why ingest failed.
@@ -65,6 +68,7 @@ impl IngestArgs {
             ("--tables", "tables.url", self.tables.clone()),
             ("--archive", "ingest.archive", self.archive.clone()),
             ("--client-id", "ingest.client_id", self.client_id.clone()),
+            ("--share", "ingest.share", self.share.clone()),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! The subcommands: each takes its configuration and flags, does its work through the library, and prints.
 
 pub mod broker;
+pub mod broker_config;
 pub mod check_config;
 pub mod demo;
 pub mod detect;

@@ -100,13 +100,13 @@ pub fn run(config: &Config, out: &mut dyn Write) -> Result<ModelVersion, Publish
         let asked = config.model.cohort.clone();
         return Err(PublishCommandError::Cohort { bundle: cohort, asked });
     }
-    let options = broker::publisher_options(&config.broker, &format!("{}-publish", config.ingest.client_id))?;
+    let options = broker::publisher_options(&config.broker, "cabinwatch-publish")?;
     let mut tables = tables::open(&config.tables.url, &config.tables)?;
     tables.put_model(&KnownModel { version, cohort: cohort.clone(), bundle: bundle.clone() })?;
     let bytes = bundle.len();
     let topic = Topic::Model(&cohort).to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(broker::publish_retained(options, topic.clone(), bundle))?;
+    runtime.block_on(broker::publish_retained(&config.broker, options, topic.clone(), bundle))?;
     writeln!(out, "Model {} ({bytes} bytes) is on {topic} and known in the tables.", version.0)?;
     Ok(version)
 }

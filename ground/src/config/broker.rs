@@ -16,6 +16,10 @@ pub struct BrokerConfig {
     pub password_file: PathBuf,
     /// PEM file with the authority that signed the broker's certificate; empty for the system's.
     pub ca_file: PathBuf,
+    /// PEM file with the ground's own certificate and its chain; empty for none.
+    pub client_certificate: PathBuf,
+    /// PEM file with that certificate's private key.
+    pub client_key: PathBuf,
 }
 
 impl Default for BrokerConfig {
@@ -25,6 +29,8 @@ impl Default for BrokerConfig {
             user: String::new(),
             password_file: PathBuf::new(),
             ca_file: PathBuf::new(),
+            client_certificate: PathBuf::new(),
+            client_key: PathBuf::new(),
         }
     }
 }

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IngestConfig {
-    /// This process's name at the broker; the broker keeps its messages under it while it is away.
+    /// This process's name at the broker; empty for `cabinwatch-ingest`, or a made-up one in a group.
     pub client_id: String,
+    /// The group of ingest processes that share the aircraft's frames; empty where this is the only one.
+    pub share: String,
     /// Folder of the window archive: `file:///dir`; empty for none.
     pub archive: String,
     /// Most messages stored in one transaction.
@@ -16,6 +18,6 @@ pub struct IngestConfig {
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { client_id: "cabinwatch-ingest".to_owned(), archive: String::new(), group_messages: 256 }
+        Self { client_id: String::new(), share: String::new(), archive: String::new(), group_messages: 256 }
     }
 }

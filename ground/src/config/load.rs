@@ -97,7 +97,8 @@ fn wrong(config: &Config) -> Option<(&'static str, &'static str)> {
         ("tables.ttl_days", config.tables.ttl_days <= MAX_TTL_DAYS, "must be at most 7300"),
         ("tables.connect_timeout_seconds", config.tables.connect_timeout_seconds > 0, "must be at least 1"),
         ("tables.request_timeout_seconds", config.tables.request_timeout_seconds > 0, "must be at least 1"),
-        ("ingest.client_id", is_name(&config.ingest.client_id), NAME),
+        ("ingest.client_id", is_empty_or_name(&config.ingest.client_id), NAME),
+        ("ingest.share", is_empty_or_name(&config.ingest.share), NAME),
         (
             "ingest.group_messages",
             (1..=MAX_GROUP).contains(&config.ingest.group_messages),
@@ -118,6 +119,10 @@ const NAME: &str = "must be 1 to 64 ASCII letters, digits, '-', '_' or '.'";
 fn is_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=MAX_NAME_BYTES).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn is_empty_or_name(text: &str) -> bool {
+    text.is_empty() || is_name(text)
 }
 
 #[cfg(test)]
@@ -188,6 +193,7 @@ mod tests {
             ("[detect]\nz_threshold = nan", "detect.z_threshold"),
             ("[model]\ncohort = \"a/b\"", "model.cohort"),
             ("[ingest]\ngroup_messages = 0", "ingest.group_messages"),
+            ("[ingest]\nshare = \"a/b\"", "ingest.share"),
             ("[ingest]\nclient = \"x\"", "ingest.client"),
             ("[tables]\nttl_days = 7301", "tables.ttl_days"),
             ("[tables]\nconsistency = \"one\"", "tables.consistency"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cabinwatch_shared::tail::Tail;
-use cabinwatch_shared::wire::{Committed, Topic, topics};
+use cabinwatch_shared::wire::{Committed, Topic};
 use rumqttc::{ClientError, QoS};
 use tokio::sync::watch;
 use tokio::task::JoinError;
@@ -15,7 +15,7 @@ use super::backoff::Backoff;
 use super::intake::{Intake, IntakeError};
 use super::summary::Summary;
 use super::worker::{Done, Worker, message};
-use crate::broker::{self, BrokerError, Connection, Delivery, LinkEvent};
+use crate::broker::{self, BrokerError, Connection, Consumer, Delivery, LinkEvent};
 use crate::config::Config;
 use crate::tables::Tables;
 
@@ -58,8 +58,12 @@ pub async fn run(
     // As many again as are being stored, so that the next group is there when this one is done.
     let in_flight = u16::try_from(group.saturating_mul(2)).unwrap_or(u16::MAX);
     let intake = Intake::open(tables, archive)?;
+    let consumer = Consumer::new(&config.ingest);
+    // Tried before anything is taken from the broker: what is wrong from the start is the caller's mistake.
+    broker::consumer_options(&config.broker, &consumer, in_flight)?;
     let mut service = Service {
         group,
+        consumer,
         worker: Worker::new(intake),
         waiting: Vec::new(),
         summary: Summary::default(),
@@ -67,21 +71,26 @@ pub async fn run(
     };
     let mut backoff = CONNECT_BACKOFF;
     while !stopping(&stop) {
-        let options = broker::consumer_options(&config.broker, &config.ingest.client_id, in_flight)?;
-        let mut connection = Connection::open(options);
-        match service.serve(&mut connection, &mut stop, &mut backoff).await? {
-            End::Stopped => {
-                connection.close().await;
-                break;
-            }
-            End::Lost(reason) => {
-                let wait = backoff.next();
-                tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = told_to_stop(&mut stop) => {}
+        // Later a file may be missing for the moment in which it is renewed.
+        let options = broker::consumer_options(&config.broker, &service.consumer, in_flight);
+        let reason = match options {
+            Ok(options) => {
+                let mut connection = Connection::open(&config.broker, options);
+                match service.serve(&mut connection, &mut stop, &mut backoff).await? {
+                    End::Stopped => {
+                        connection.close().await;
+                        break;
+                    }
+                    End::Lost(reason) => reason,
                 }
             }
+            Err(error) => error.to_string(),
+        };
+        let wait = backoff.next();
+        tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = told_to_stop(&mut stop) => {}
         }
     }
     service.report();
@@ -115,6 +124,7 @@ enum End {
 }
 
 struct Service<'p> {
+    consumer: Consumer,
     /// Most messages in a group.
     group: usize,
     worker: Worker,
@@ -136,22 +146,23 @@ impl Service<'_> {
         // What came over an earlier connection can't be acknowledged on this one; the broker sends it again.
         self.waiting.clear();
         loop {
-            if stopping(stop) && !self.worker.is_busy() {
+            if stopping(stop) && self.may_go() {
                 return Ok(End::Stopped);
             }
-            if self.worker.is_free() && !self.waiting.is_empty() && !stopping(stop) {
+            if self.worker.is_free() && !self.waiting.is_empty() && (self.is_member() || !stopping(stop)) {
                 let rest = self.waiting.split_off(self.group.min(self.waiting.len()));
                 self.worker.start(mem::replace(&mut self.waiting, rest));
             }
             let sent = tokio::select! {
                 biased;
-                () = told_to_stop(stop), if !stopping(stop) => Ok(()),
+                () = told_to_stop(stop), if !stopping(stop) => self.leave(connection).await,
                 done = self.worker.done() => self.stored(connection, done?).await,
                 event = connection.next() => match event {
                     LinkEvent::Connected { session_present } => {
-                        tracing::info!(session_present, "connected to the broker");
+                        let client_id = self.consumer.client_id();
+                        tracing::info!(session_present, client_id, "connected to the broker");
                         self.summary.connections += 1;
-                        connection.subscribe(&[topics::ALL_FRAMES, topics::ALL_STATUS]).await
+                        connection.subscribe([self.consumer.frames_filter(), self.consumer.status_filter()]).await
                     }
                     LinkEvent::Subscribed => {
                         backoff.reset();
@@ -165,6 +176,22 @@ impl Service<'_> {
                 return self.lost(error.to_string()).await;
             }
         }
+    }
+
+    const fn is_member(&self) -> bool {
+        matches!(self.consumer, Consumer::Member { .. })
+    }
+
+    /// For a lone process the broker keeps what is not acknowledged; for a member of a group it does not, so a member
+    /// also stores what it was given, unless the tables fail.
+    fn may_go(&self) -> bool {
+        let has_work = self.is_member() && self.worker.is_free() && !self.waiting.is_empty();
+        !self.worker.is_busy() && !has_work
+    }
+
+    /// Lets the others of the group take over.
+    async fn leave(&mut self, connection: &Connection) -> Result<(), ClientError> {
+        if self.is_member() { connection.unsubscribe(self.consumer.frames_filter()).await } else { Ok(()) }
     }
 
     /// The connection is gone: the group in hand is still stored, and its messages come again as duplicates.

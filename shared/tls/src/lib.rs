@@ -88,12 +88,8 @@ pub fn client_config(files: &ClientFiles<'_>) -> Result<ClientConfig, TlsError> 
             let (chain, key) = (certificates(&files.certificate)?, private_key(&files.key)?);
             builder.with_client_auth_cert(chain, key).map_err(|source| unusable(files, source))
         }
-        (true, false) => {
-            Err(TlsError::Half { set: files.certificate.setting, missing: files.key.setting })
-        }
-        (false, true) => {
-            Err(TlsError::Half { set: files.key.setting, missing: files.certificate.setting })
-        }
+        (true, false) => Err(TlsError::Half { set: files.certificate.setting, missing: files.key.setting }),
+        (false, true) => Err(TlsError::Half { set: files.key.setting, missing: files.certificate.setting }),
     }
 }
 

@@ -17,9 +17,9 @@ pub fn explain(error: &(dyn Error + 'static), files: &ClientFiles<'_>) -> Option
     match find(error)? {
         RustlsError::InvalidCertificate(problem) => server_certificate(problem, files),
         RustlsError::AlertReceived(alert) => client_certificate(*alert, files),
-        RustlsError::InvalidMessage(_) => {
-            Some("the broker's port does not speak TLS; check the port, or use mqtt:// without TLS".to_owned())
-        }
+        RustlsError::InvalidMessage(_) => Some(
+            "the broker's port does not speak TLS; check the port, or use mqtt:// without TLS".to_owned(),
+        ),
         _ => None,
     }
 }
@@ -44,7 +44,8 @@ fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e RustlsError> {
 fn server_certificate(problem: &CertificateError, files: &ClientFiles<'_>) -> Option<String> {
     let text = match problem {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "the broker's certificate has expired: renew it on the broker, or set this machine's clock right".to_owned()
+            "the broker's certificate has expired: renew it on the broker, or set this machine's clock right"
+                .to_owned()
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "the broker's certificate is not valid yet: this machine's clock is probably wrong".to_owned()
@@ -55,12 +56,16 @@ fn server_certificate(problem: &CertificateError, files: &ClientFiles<'_>) -> Op
                 let path = files.authorities.path.display();
                 format!("the broker's certificate was signed by no authority in {path} (`{setting}`)")
             } else {
-                format!("the broker's certificate was signed by no authority this system trusts: name it in `{setting}`")
+                format!(
+                    "the broker's certificate was signed by no authority this system trusts: name it in `{setting}`"
+                )
             }
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let (wanted, names) = (expected.to_str(), presented.join(", "));
-            format!("the broker's certificate is not for {wanted}, but for {names}: connect by one of those names")
+            format!(
+                "the broker's certificate is not for {wanted}, but for {names}: connect by one of those names"
+            )
         }
         CertificateError::NotValidForName => {
             "the broker's certificate is for another name: connect by the name it was issued for".to_owned()

@@ -119,7 +119,9 @@ fn a_file_that_holds_something_else_is_named() {
     assert!(complaint(&files(&ca, &folder.path("cut.pem"), &key)).contains("is damaged"));
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     std::fs::write(folder.path("locked.key"), encrypted).expect("written");
-    assert!(complaint(&files(&ca, &certificate, &folder.path("locked.key"))).contains("without a passphrase"));
+    assert!(
+        complaint(&files(&ca, &certificate, &folder.path("locked.key"))).contains("without a passphrase")
+    );
 }
 
 #[test]
