@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 /// Signs certificates that nobody else trusts.
 #[derive(Debug)]
@@ -59,9 +59,23 @@ impl Authority {
     /// When the name stands in no certificate.
     #[must_use]
     pub fn issue(&self, common_name: &str) -> Identity {
+        self.issue_with(common_name, |_| {})
+    }
+
+    /// The same, but no longer valid.
+    ///
+    /// # Panics
+    /// When the name stands in no certificate.
+    #[must_use]
+    pub fn issue_expired(&self, common_name: &str) -> Identity {
+        self.issue_with(common_name, |params| params.not_after = date_time_ymd(2001, 1, 1))
+    }
+
+    fn issue_with(&self, common_name: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).expect("names");
         params.distinguished_name.push(DnType::CommonName, common_name);
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
         Identity { key: key.serialize_pem(), certificate }

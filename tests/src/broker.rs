@@ -52,6 +52,14 @@ pub fn free_port() -> u16 {
         .expect("there is a free port")
 }
 
+/// mosquitto's program.
+#[must_use]
+pub fn mosquitto_program() -> &'static Path {
+    // Debian puts daemons where a user's PATH does not reach.
+    let installed = Path::new("/usr/sbin/mosquitto");
+    if installed.exists() { installed } else { Path::new("mosquitto") }
+}
+
 impl Broker {
     /// Starts a broker and waits until it accepts connections.
     ///
@@ -109,10 +117,7 @@ impl Broker {
         match self.kind {
             Kind::Embedded => ground(["broker", "--listen", &format!("127.0.0.1:{}", self.port)]),
             Kind::Mosquitto => {
-                // Debian puts daemons where a user's PATH does not reach.
-                let installed = Path::new("/usr/sbin/mosquitto");
-                let program = if installed.exists() { installed } else { Path::new("mosquitto") };
-                let mut command = Command::new(program);
+                let mut command = Command::new(mosquitto_program());
                 command.arg("-c").arg(self.mosquitto_file());
                 command
             }

@@ -33,6 +33,7 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Ground {
     folder: PathBuf,
+    log: PathBuf,
     running: Option<Running>,
 }
 
@@ -43,8 +44,17 @@ impl Ground {
     /// When the configuration cannot be written.
     #[must_use]
     pub fn new(folder: &Path, broker: &str) -> Self {
+        Self::with_access(folder, broker, "")
+    }
+
+    /// The same, for a broker that asks who we are: `access` is TOML with further keys of `[broker]`.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
+    #[must_use]
+    pub fn with_access(folder: &Path, broker: &str, access: &str) -> Self {
         let tables = format!("[tables]\nurl = \"sqlite://{}/tables.db\"\n", folder.display());
-        Self::with_tables(folder, broker, &tables, "")
+        Self::with_sections(folder, &format!("url = \"{broker}\"\n{access}{tables}"), "")
     }
 
     /// One with these sections `[tables]`, and these further keys of `[ingest]`.
@@ -53,15 +63,26 @@ impl Ground {
     /// When the configuration cannot be written.
     #[must_use]
     pub fn with_tables(folder: &Path, broker: &str, tables: &str, ingest: &str) -> Self {
+        Self::with_sections(folder, &format!("url = \"{broker}\"\n{tables}"), ingest)
+    }
+
+    fn with_sections(folder: &Path, broker_and_tables: &str, ingest: &str) -> Self {
         fs::create_dir_all(folder).expect("the folder can be made");
-        let ground = Self { folder: folder.to_owned(), running: None };
+        let ground = Self { folder: folder.to_owned(), log: folder.join("ingest.log"), running: None };
         let config = format!(
-            "[broker]\nurl = \"{broker}\"\n{tables}[model]\ndir = \"{0}/model\"\n\
+            "[broker]\n{broker_and_tables}[model]\ndir = \"{0}/model\"\n\
              [ingest]\narchive = \"file://{0}/archive\"\n{ingest}",
             folder.display()
         );
         fs::write(ground.config(), config).expect("the configuration can be written");
         ground
+    }
+
+    /// Another ingest process on the same configuration and database, with a log of its own; it does not run yet.
+    #[must_use]
+    pub fn another(&self, number: usize) -> Self {
+        let log = self.folder.join(format!("ingest-{number}.log"));
+        Self { folder: self.folder.clone(), log, running: None }
     }
 
     /// The configuration file.
@@ -79,14 +100,19 @@ impl Ground {
     /// Everything ingest has said in all its lives.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("ingest.log")).unwrap_or_default()
+        fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Starts ingest; returns at once.
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts ingest with further flags; returns at once.
+    pub fn start_with(&mut self, flags: &[&str]) {
         let mut command = ground(["ingest", "--config"]);
-        command.arg(self.config());
-        self.running = Some(Running::start(&mut command, &self.folder.join("ingest.log")));
+        command.arg(self.config()).args(flags);
+        self.running = Some(Running::start(&mut command, &self.log));
     }
 
     /// The most memory it has ever had resident, in KiB; 0 while it does not run.

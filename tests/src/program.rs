@@ -154,6 +154,16 @@ impl Running {
         self.signal(Signal::SIGCONT);
     }
 
+    /// SIGHUP, on which daemons read their configuration anew.
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
+    /// SIGUSR1, on which mosquitto writes its memory to disk.
+    pub fn ask_to_save(&self) {
+        self.signal(Signal::SIGUSR1);
+    }
+
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("a child can be signalled");
     }

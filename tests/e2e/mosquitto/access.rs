@@ -1,0 +1,160 @@
+//! Who gets in, who may do what, and what those who may not are told.
+
+use cabinwatch_tests::authority::Authority;
+use cabinwatch_tests::ground::Ground;
+use cabinwatch_tests::mosquitto::{FleetBroker, Identity};
+use cabinwatch_tests::mqtt::{Client, NOT_AUTHORIZED};
+use cabinwatch_tests::wait::eventually;
+
+use super::{Fleet, LIMIT, aircraft, aircraft_as, flow, ground, says};
+
+fn every_event_gets_through(identity: Identity, seed: u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let tails = ["TC-AAA", "TC-BBB"];
+    let broker = FleetBroker::start(path, identity, &tails);
+    let mut ground = ground(path, &broker);
+    ground.start();
+    let fleet = Fleet::start(path, &broker, &tails, seed);
+    flow(3000);
+    let sent = fleet.finish(&ground);
+    ground.stop();
+    let stored = ground.stored().expect("the tables can be read");
+    sent.check(&stored);
+    assert_eq!((stored.set_aside, stored.streams), (0, 2));
+}
+
+#[test]
+fn every_event_gets_through_by_certificates() {
+    every_event_gets_through(Identity::Certificates, 1);
+}
+
+#[test]
+fn every_event_gets_through_by_passwords() {
+    every_event_gets_through(Identity::Passwords, 2);
+}
+
+#[test]
+fn an_aircraft_writes_only_below_its_own_tail() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let broker = FleetBroker::start(path, Identity::Certificates, &["TC-AAA", "TC-BBB"]);
+    let mut ground = ground(path, &broker);
+    ground.start();
+    says("ingest", || ground.log(), "connected to the broker");
+
+    let mut aaa = Client::connect(&broker.access_by_hand("TC-AAA", "cabinwatch-TC-AAA"));
+    for topic in [
+        "cabinwatch/v1/TC-BBB/up/frames",
+        "cabinwatch/v1/TC-BBB/up/status",
+        "cabinwatch/v1/TC-AAA/down/ack",
+        "cabinwatch/v1/models/fleet",
+        "elsewhere",
+    ] {
+        assert_eq!(aaa.publish(topic, b"not mine", false), NOT_AUTHORIZED, "{topic}");
+    }
+    // The messages before were refused, so this one is the only one that can arrive.
+    eventually("ingest to take a message of TC-AAA", LIMIT, || {
+        assert!(aaa.publish("cabinwatch/v1/TC-AAA/up/frames", b"mine", false) < 0x80);
+        (ground.number("SELECT count(*) FROM set_aside").ok()? > 0).then_some(())
+    });
+    ground.stop();
+    assert_eq!(ground.number("SELECT count(DISTINCT tail) FROM set_aside"), Ok(1));
+    assert_eq!(ground.number("SELECT count(*) FROM aircraft WHERE tail <> 'TC-AAA'"), Ok(0));
+}
+
+#[test]
+fn only_publish_writes_models_and_only_ingest_acknowledges() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = FleetBroker::start(folder.path(), Identity::Passwords, &["TC-AAA"]);
+    let mut publish = Client::connect(&broker.access_by_hand("publish", "publish"));
+    let mut ingest = Client::connect(&broker.access_by_hand("ingest", "ingest"));
+    let (model, ack) = ("cabinwatch/v1/models/fleet", "cabinwatch/v1/TC-AAA/down/ack");
+    assert!(publish.publish(model, b"", true) < 0x80);
+    assert!(ingest.publish(ack, b"", true) < 0x80);
+    assert_eq!(publish.publish(ack, b"", true), NOT_AUTHORIZED);
+    assert_eq!(ingest.publish(model, b"", true), NOT_AUTHORIZED);
+    assert_eq!(ingest.publish("cabinwatch/v1/TC-AAA/up/frames", b"", false), NOT_AUTHORIZED);
+}
+
+#[test]
+fn an_aircraft_cannot_take_over_anothers_session() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = FleetBroker::start(folder.path(), Identity::Certificates, &["TC-AAA", "TC-BBB"]);
+    let mut aaa = Client::connect(&broker.access_by_hand("TC-AAA", "TC-AAA"));
+    let mut bbb = Client::connect(&broker.access_by_hand("TC-BBB", "TC-AAA"));
+    assert!(broker.log().contains("as TC-BBB "), "{}", broker.log());
+    assert!(bbb.publish("cabinwatch/v1/TC-BBB/up/status", b"", false) < 0x80);
+    assert!(aaa.publish("cabinwatch/v1/TC-AAA/up/status", b"", false) < 0x80, "it was thrown out");
+}
+
+#[test]
+fn an_agent_with_anothers_certificate_is_kept_out_and_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = FleetBroker::start(folder.path(), Identity::Certificates, &["TC-AAA", "TC-BBB"]);
+    let mut bbb = aircraft_as(folder.path(), &broker, "TC-BBB", "TC-AAA");
+    bbb.start();
+    says("the agent", || bbb.log(), "the name in our certificate (`link.client_certificate`)");
+    assert_eq!(bbb.status()["link"]["connected"], false);
+    bbb.stop();
+}
+
+#[test]
+fn an_agent_with_an_expired_certificate_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = FleetBroker::start(folder.path(), Identity::Certificates, &["TC-AAA"]);
+    broker.let_expire("TC-AAA");
+    let mut aaa = aircraft(folder.path(), &broker, "TC-AAA");
+    aaa.start();
+    says("the agent", || aaa.log(), "TC-AAA.pem (`link.client_certificate`): it has expired");
+    aaa.stop();
+}
+
+#[test]
+fn ingest_says_what_is_wrong_with_the_certificates() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let broker = FleetBroker::start(path, Identity::Certificates, &["TC-AAA"]);
+    let ca = format!("ca_file = \"{}\"\n", broker.ca_file().display());
+    let mut nameless = Ground::with_access(&path.join("nameless"), &broker.ground_url(), &ca);
+    nameless.start();
+    says("ingest", || nameless.log(), "set `broker.client_certificate` and `broker.client_key`");
+    nameless.stop();
+
+    let strange = Authority::new("Somebody else").certificate_file(path);
+    let ca = format!("ca_file = \"{}\"\n", strange.display());
+    let mut deceived = Ground::with_access(&path.join("deceived"), &broker.ground_url(), &ca);
+    deceived.start();
+    says("ingest", || deceived.log(), "was signed by no authority in");
+    deceived.stop();
+}
+
+#[test]
+fn a_new_aircraft_gets_in_one_that_left_does_not_and_the_others_notice_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let broker = FleetBroker::start(path, Identity::Passwords, &["TC-AAA", "TC-BBB"]);
+    let mut ground = ground(path, &broker);
+    ground.start();
+    let mut leaves = aircraft(path, &broker, "TC-AAA");
+    leaves.start();
+    says("the agent", || leaves.log(), "connected");
+    let stays = Fleet::start(path, &broker, &["TC-BBB"], 3);
+    flow(1000);
+
+    broker.configure(&["TC-BBB", "TC-CCC"]);
+    broker.reload();
+    let mut comes = aircraft(path, &broker, "TC-CCC");
+    comes.start();
+    says("the new agent", || comes.log(), "connected");
+    // Its password is gone from where it was installed, so the next connection needs one that was kept.
+    leaves.kill();
+    leaves.start();
+    says("the agent that left", || leaves.log(), "the link is down");
+
+    let sent = stays.finish(&ground);
+    comes.stop();
+    leaves.stop();
+    ground.stop();
+    sent.check(&ground.stored().expect("the tables can be read"));
+}

@@ -1,0 +1,104 @@
+//! A broker that dies and forgets, one that remembers, and a message nobody can read.
+
+use cabinwatch_tests::mosquitto::{FleetBroker, Identity};
+use cabinwatch_tests::mqtt::Client;
+use cabinwatch_tests::producer::{Event, Producer};
+use cabinwatch_tests::wait::eventually;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Fleet, LIMIT, aircraft, flow, ground, says};
+
+const TAILS: [&str; 2] = ["TC-AAA", "TC-BBB"];
+const KILLS: usize = 6;
+
+#[test]
+fn a_broker_that_is_killed_and_forgets_everything_costs_nothing_but_a_resend() {
+    let seed = 20_261_124;
+    println!("seed {seed}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let mut broker = FleetBroker::start(path, Identity::Certificates, &TAILS);
+    let mut ground = ground(path, &broker);
+    let mut other = ground.another(2);
+    [&mut ground, &mut other].into_iter().for_each(|member| member.start_with(&["--share", "ground"]));
+    let fleet = Fleet::start(path, &broker, &TAILS, seed);
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    for number in 1..=KILLS {
+        flow(random.random_range(500..2000));
+        println!("kill {number} of {KILLS}");
+        broker.save();
+        broker.kill();
+        assert!(broker.forget(), "it had nothing to forget");
+        broker.restart();
+    }
+    let sent = fleet.finish(&ground);
+    ground.stop();
+    other.stop();
+    let stored = ground.stored().expect("the tables can be read");
+    sent.check(&stored);
+    assert_eq!((stored.set_aside, stored.streams), (0, 2));
+}
+
+#[test]
+fn a_broker_that_stops_in_order_keeps_what_a_lone_ingest_has_not_fetched() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let mut broker = FleetBroker::start(path, Identity::Passwords, &["TC-AAA"]);
+    let mut ground = ground(path, &broker);
+    ground.start();
+    // From here on the broker keeps a session for it.
+    says("ingest", || ground.log(), "connected to the broker");
+    let mut plane = aircraft(path, &broker, "TC-AAA");
+    plane.start();
+    plane.wait_for_socket(&plane.event_socket());
+    eventually("ingest to have subscribed", LIMIT, || {
+        (ground.number("SELECT count(*) FROM aircraft").ok()? == 1).then_some(())
+    });
+    ground.kill();
+
+    let mut producer = Producer::new("captive", path, &plane.event_socket());
+    for (at, description) in [("2026-01-01T10:00:00Z", "kept"), ("2026-01-01T11:00:00Z", "closes it")] {
+        let (at, point) = (at.to_owned(), "DHCP".to_owned());
+        producer.send(&Event { at, point, description: description.to_owned(), state: "FAIL" });
+    }
+    producer.finish();
+    eventually("the agent to have sent its frames", LIMIT, || {
+        (plane.status()["link"]["messages"].as_u64()? > 0).then_some(())
+    });
+    // Neither the aircraft nor the broker's process is there any more: it is in the broker's file, or nowhere.
+    plane.stop();
+    broker.stop();
+    broker.restart();
+    ground.start();
+    eventually("the window", LIMIT, || {
+        let failures = ground.failures().ok()?;
+        failures.keys().any(|(_, _, _, description)| description == "kept").then_some(())
+    });
+    ground.stop();
+}
+
+#[test]
+fn what_nobody_can_read_is_set_aside_with_its_reason_and_the_rest_flows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let broker = FleetBroker::start(path, Identity::Certificates, &TAILS);
+    let mut ground = ground(path, &broker);
+    ground.start();
+    let fleet = Fleet::start(path, &broker, &["TC-AAA"], 30);
+    says("ingest", || ground.log(), "connected to the broker");
+    let mut poisoner = Client::connect(&broker.access_by_hand("TC-BBB", "TC-BBB"));
+    let payloads = [&b""[..], b"\xff\xffpoison", b"\x01\x01\x10\xde\xad", &[0; 4096]];
+    for payload in payloads {
+        flow(300);
+        assert!(poisoner.publish("cabinwatch/v1/TC-BBB/up/frames", payload, false) < 0x80);
+    }
+    let sent = fleet.finish(&ground);
+    eventually("the poison to be set aside", LIMIT, || {
+        (ground.stored().ok()?.set_aside == payloads.len() as i64).then_some(())
+    });
+    ground.stop();
+    sent.check(&ground.stored().expect("the tables can be read"));
+    let unexplained = "SELECT count(*) FROM set_aside WHERE tail <> 'TC-BBB' OR reason = '' OR message = ''";
+    assert_eq!(ground.number(unexplained), Ok(0));
+}

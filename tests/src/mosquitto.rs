@@ -1,0 +1,232 @@
+//! A real mosquitto as deployments run it: with the configuration that `cabinwatch-ground broker-config` writes for a
+//! fleet, TLS, and passwords or certificates.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::authority::Authority;
+use crate::broker::{free_port, mosquitto_program};
+use crate::mqtt::{Access, Tls};
+use crate::program::{Ended, Running, ground};
+use crate::wait::eventually;
+
+const READY_LIMIT: Duration = Duration::from_secs(60);
+
+/// How clients prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A password each.
+    Passwords,
+    /// A certificate each.
+    Certificates,
+}
+
+/// A broker for a fleet that can be killed, restarted, and made to forget.
+#[derive(Debug)]
+pub struct FleetBroker {
+    identity: Identity,
+    folder: PathBuf,
+    authority: Authority,
+    /// For aircraft, and for the ground.
+    ports: (u16, u16),
+    running: Option<Running>,
+}
+
+impl FleetBroker {
+    /// Writes the configuration for these aircraft, and starts a broker with it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(folder: &Path, identity: Identity, tails: &[&str]) -> Self {
+        let broker = folder.join("broker");
+        fs::create_dir_all(broker.join("certs")).expect("the folder can be made");
+        fs::create_dir_all(broker.join("data")).expect("the folder can be made");
+        let (authority, ports) = (Authority::new("The fleet's authority"), (free_port(), free_port()));
+        let mut broker = Self { identity, folder: broker, authority, ports, running: None };
+        let certificates = broker.folder.join("certs");
+        let _ = broker.authority.certificate_file(&certificates);
+        broker.issue("broker");
+        broker.configure(tails);
+        broker.restart();
+        broker
+    }
+
+    /// Writes the configuration for these aircraft; a running broker does not know of it yet.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn configure(&self, tails: &[&str]) {
+        let list = self.folder.join("tails.txt");
+        fs::write(&list, tails.join("\n")).expect("the list can be written");
+        let identity = match self.identity {
+            Identity::Passwords => "passwords",
+            Identity::Certificates => "certificates",
+        };
+        let mut command = ground(["broker-config", "--identity", identity, "--tails"]);
+        command.arg(list).arg("--out").arg(&self.folder).arg("--data").arg(self.folder.join("data"));
+        command.arg("--listen").arg(format!("127.0.0.1:{}", self.ports.0));
+        command.arg("--ground-listen").arg(format!("127.0.0.1:{}", self.ports.1));
+        Ended::well(&mut command);
+        let mut settings = fs::read_to_string(self.folder.join("mosquitto.conf")).expect("it was written");
+        if nix::unistd::geteuid().is_root() {
+            // It would become a user of its own, who may not read a test's folder.
+            settings.push_str("user root\n");
+        }
+        fs::write(self.folder.join("run.conf"), settings).expect("the configuration can be written");
+        if self.identity == Identity::Certificates {
+            tails.iter().chain(&["ingest", "publish"]).for_each(|name| self.issue(name));
+        }
+    }
+
+    /// Issues a certificate for a name, unless it has one.
+    fn issue(&self, name: &str) {
+        let [certificate, key] = self.identity_files(name);
+        if !certificate.exists() {
+            let issued = self.authority.issue(name);
+            fs::write(certificate, issued.certificate).expect("the certificate can be written");
+            fs::write(key, issued.key).expect("the key can be written");
+        }
+    }
+
+    /// A name's certificate and its key.
+    #[must_use]
+    pub fn identity_files(&self, name: &str) -> [PathBuf; 2] {
+        ["pem", "key"].map(|extension| self.folder.join("certs").join(format!("{name}.{extension}")))
+    }
+
+    /// Replaces a name's certificate by one that has expired.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn let_expire(&self, name: &str) {
+        let [certificate, key] = self.identity_files(name);
+        let issued = self.authority.issue_expired(name);
+        fs::write(certificate, issued.certificate).expect("the certificate can be written");
+        fs::write(key, issued.key).expect("the key can be written");
+    }
+
+    /// The authority everyone trusts.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.join("certs/ca.pem")
+    }
+
+    /// The file with a name's password.
+    #[must_use]
+    pub fn password_file(&self, name: &str) -> PathBuf {
+        self.folder.join("passwords").join(name)
+    }
+
+    /// Where aircraft connect.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("mqtts://localhost:{}", self.ports.0)
+    }
+
+    /// Where the ground connects.
+    #[must_use]
+    pub fn ground_url(&self) -> String {
+        format!("mqtts://localhost:{}", self.ports.1)
+    }
+
+    /// TOML with the keys of `[link]` or `[broker]` that let this name in.
+    #[must_use]
+    pub fn access(&self, name: &str) -> String {
+        let mut keys = format!("ca_file = \"{}\"\n", self.ca_file().display());
+        // Writing to a String cannot fail.
+        let _ = match self.identity {
+            Identity::Passwords => {
+                let file = self.password_file(name);
+                writeln!(keys, "user = \"{name}\"\npassword_file = \"{}\"", file.display())
+            }
+            Identity::Certificates => {
+                let [certificate, key] = self.identity_files(name);
+                let (certificate, key) = (certificate.display(), key.display());
+                writeln!(keys, "client_certificate = \"{certificate}\"\nclient_key = \"{key}\"")
+            }
+        };
+        keys
+    }
+
+    /// The same for a client by hand, on the aircraft's port.
+    ///
+    /// # Panics
+    /// When there is no password of that name.
+    #[must_use]
+    pub fn access_by_hand(&self, name: &str, client_id: &str) -> Access {
+        let login = (self.identity == Identity::Passwords).then(|| {
+            let password = fs::read_to_string(self.password_file(name)).expect("a password");
+            (name.to_owned(), password.trim_end().to_owned())
+        });
+        let identity = (self.identity == Identity::Certificates).then(|| self.identity_files(name).into());
+        let tls = Some(Tls { ca: self.ca_file(), identity });
+        Access { port: self.ports.0, client_id: client_id.to_owned(), login, tls }
+    }
+
+    /// Starts it again after [`Self::kill`] or [`Self::stop`], and waits until it accepts connections.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn restart(&mut self) {
+        let mut command = Command::new(mosquitto_program());
+        command.arg("-c").arg(self.folder.join("run.conf"));
+        let mut running = Running::start(&mut command, &self.folder.join("broker.log"));
+        eventually("the broker to accept connections", READY_LIMIT, || {
+            running.assert_alive();
+            TcpStream::connect(("127.0.0.1", self.ports.1)).ok()
+        });
+        self.running = Some(running);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.kill();
+        }
+    }
+
+    /// SIGTERM, and waits for the end: it saves what it must remember.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
+    }
+
+    /// Makes a running broker read its access list and passwords anew.
+    pub fn reload(&self) {
+        self.running.iter().for_each(Running::hang_up);
+    }
+
+    /// Makes a running broker save what it must remember, and waits until it is there.
+    pub fn save(&self) {
+        self.running.iter().for_each(Running::ask_to_save);
+        eventually("the broker to save", READY_LIMIT, || self.memory().exists().then_some(()));
+    }
+
+    fn memory(&self) -> PathBuf {
+        self.folder.join("data/mosquitto.db")
+    }
+
+    /// Deletes what a broker that does not run has remembered; whether there was anything.
+    ///
+    /// # Panics
+    /// When it can't be deleted.
+    pub fn forget(&self) -> bool {
+        let remembered = self.memory().exists();
+        if remembered {
+            fs::remove_file(self.memory()).expect("it can be deleted");
+        }
+        remembered
+    }
+
+    /// Everything it has said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("broker.log")).unwrap_or_default()
+    }
+}
