@@ -116,10 +116,15 @@ impl FleetBroker {
         self.folder.join("certs/ca.pem")
     }
 
-    /// The file with a name's password.
+    /// A name's password, installed where its owner keeps it.
+    ///
+    /// # Panics
+    /// When none was made.
     #[must_use]
     pub fn password_file(&self, name: &str) -> PathBuf {
-        self.folder.join("passwords").join(name)
+        let installed = self.folder.join(format!("{name}.password"));
+        fs::copy(self.folder.join("passwords").join(name), &installed).expect("a password was made");
+        installed
     }
 
     /// Where aircraft connect.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::{LinkState, Topic, WireError};
 use cabinwatch_tls::{ClientFiles, PemFile};
+use rumqttc::mqttbytes::Error as PacketError;
 use rumqttc::{
-    Broker, ConnectReturnCode, ConnectionError, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration,
-    Transport,
+    Broker, ConnectReturnCode, ConnectionError, LastWill, MqttOptions, QoS, SessionMode, StateError,
+    TlsConfiguration, Transport,
 };
 
 use super::LinkError;
@@ -127,6 +128,10 @@ fn tls_files(link: &LinkConfig) -> ClientFiles<'_> {
 pub fn explain(error: &ConnectionError, link: &LinkConfig) -> String {
     match error {
         ConnectionError::ConnectionRefused(code) => refused(*code, link),
+        // What the client does not call the source of its error.
+        ConnectionError::MqttState(StateError::Deserialization(PacketError::Io(source))) => {
+            cabinwatch_tls::explain(source, &tls_files(link)).unwrap_or_else(|| source.to_string())
+        }
         error => cabinwatch_tls::explain(error, &tls_files(link)).unwrap_or_else(|| error.to_string()),
     }
 }
@@ -141,7 +146,7 @@ fn refused(code: ConnectReturnCode, link: &LinkConfig) -> String {
         ("", false) => "a client without a name (set `link.user` or `link.client_certificate`)".to_owned(),
         (user, _) => format!("{user:?} with this password (`link.user`, `link.password_file`)"),
     };
-    format!("the broker does not let {name} in, or not with this `tail` ({code:?})")
+    format!("the broker does not let {name} in ({code:?})")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cabinwatch_shared::model::AgentRelease;
+use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::{
     AgentStatus, Committed, FrameSeq, LinkState, MessageHead, StreamId, Topic, WireError,
 };
@@ -43,6 +44,10 @@ pub(super) enum SessionError {
     Client(#[from] Box<ClientError>),
     #[error("the broker has confirmed nothing for {0:?}")]
     Stuck(Duration),
+    #[error(
+        "the broker's access list does not let us write below cabinwatch/v1/{0}/up: `tail` must be the name we have at the broker"
+    )]
+    Denied(Tail),
     #[error("the database was replaced, so a new stream begins")]
     NewStream,
     #[error("a message does not encode: {0}")]
@@ -237,21 +242,8 @@ impl<'a> Session<'a> {
         if let Err(error) = result {
             self.refusals += 1;
             if self.refusals == 1 {
-                self.complain(&error);
+                tracing::warn!("the broker refused a message, which will be sent again: {error}");
             }
-        }
-    }
-
-    /// Once a connection: what one message may not do, none of them may.
-    fn complain(&self, error: &PublishNoticeError) {
-        if let PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized) = error {
-            let topic = Topic::Frames(&self.link.tail);
-            tracing::error!(
-                "the broker's access list does not let us write to {topic}: check that `tail` is the name we have \
-                 at the broker; frames stay in the outbox and are tried again"
-            );
-        } else {
-            tracing::warn!("the broker refused a message, which will be sent again: {error}");
         }
     }
 
@@ -261,6 +253,10 @@ impl<'a> Session<'a> {
             Event::Incoming(Incoming::Publish(publish)) => {
                 self.received(&publish);
                 Ok(())
+            }
+            // Brokers end the connection over this; what one message may not do, none of them may.
+            Event::Incoming(Incoming::PubAck(answer)) if answer.reason == PubAckReason::NotAuthorized => {
+                Err(SessionError::Denied(self.link.tail.clone()))
             }
             Event::Incoming(Incoming::SubAck(answer)) => {
                 let refused = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));

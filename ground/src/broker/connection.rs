@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ClientError, Event, EventLoop, Incoming, MqttOptions, PubAckReason, Publish, PublishOptions,
-    QoS, SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, ClientError, Event, EventLoop, Incoming, MqttOptions, Publish, PublishOptions, QoS,
+    SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -35,6 +35,8 @@ pub enum LinkEvent {
     Message(Delivery),
     /// The connection is over, for this reason.
     Ended(String),
+    /// The broker does not let us do what we are here for: only a person can change that.
+    Denied(String),
 }
 
 /// A connection that is driven in the background.
@@ -110,42 +112,19 @@ impl Connection {
 }
 
 async fn drive(mut event_loop: EventLoop, events: mpsc::UnboundedSender<LinkEvent>, config: BrokerConfig) {
-    let mut refusals = 0_u64;
     loop {
         let event = match event_loop.poll().await {
-            Ok(Event::Incoming(Incoming::PubAck(answer))) => {
-                refusals += u64::from(!is_taken(answer.reason));
-                // Once a connection: what one acknowledgement may not do, none of them may.
-                if refusals == 1 && !is_taken(answer.reason) {
-                    complain(answer.reason);
-                }
-                None
-            }
             Ok(Event::Incoming(incoming)) => interpret(incoming),
             Ok(_) => None,
             Err(error) => Some(LinkEvent::Ended(refusal::explain(&error, &config))),
         };
         let Some(event) = event else { continue };
-        let over = matches!(event, LinkEvent::Ended(_));
+        let over = matches!(event, LinkEvent::Ended(_) | LinkEvent::Denied(_));
         // On the way out nobody listens any more, but what waits is still to be sent.
         let _ = events.send(event);
         if over {
             break;
         }
-    }
-}
-
-const fn is_taken(reason: PubAckReason) -> bool {
-    matches!(reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers)
-}
-
-fn complain(reason: PubAckReason) {
-    if reason == PubAckReason::NotAuthorized {
-        tracing::error!(
-            "the broker's access list does not let us write cabinwatch/v1/+/down/ack: no aircraft learns what is stored"
-        );
-    } else {
-        tracing::error!(?reason, "the broker refuses an acknowledgement of ours");
     }
 }
 
@@ -158,9 +137,10 @@ fn interpret(incoming: Incoming) -> Option<LinkEvent> {
                 suback.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
             Some(match refused {
                 None => LinkEvent::Subscribed,
-                Some(code) => LinkEvent::Ended(refusal::unsubscribed(*code)),
+                Some(code) => LinkEvent::Denied(refusal::unsubscribed(*code)),
             })
         }
+        Incoming::PubAck(puback) => refusal::unpublished(puback.reason).map(LinkEvent::Denied),
         Incoming::Disconnect(disconnect) => {
             Some(LinkEvent::Ended(format!("the broker ends the connection: {:?}", disconnect.reason_code)))
         }

@@ -1,6 +1,7 @@
 //! Why a broker has nothing to do with us, in words that say what to check.
 
-use rumqttc::{ConnectReturnCode, ConnectionError, SubscribeReasonCode};
+use rumqttc::mqttbytes::Error as PacketError;
+use rumqttc::{ConnectReturnCode, ConnectionError, PubAckReason, StateError, SubscribeReasonCode};
 
 use super::options::tls_files;
 use crate::config::BrokerConfig;
@@ -9,6 +10,10 @@ use crate::config::BrokerConfig;
 pub(super) fn explain(error: &ConnectionError, config: &BrokerConfig) -> String {
     match error {
         ConnectionError::ConnectionRefused(code) => refused(*code, config),
+        // What the client does not call the source of its error.
+        ConnectionError::MqttState(StateError::Deserialization(PacketError::Io(source))) => {
+            cabinwatch_tls::explain(source, &tls_files(config)).unwrap_or_else(|| source.to_string())
+        }
         error => cabinwatch_tls::explain(error, &tls_files(config)).unwrap_or_else(|| error.to_string()),
     }
 }
@@ -26,6 +31,17 @@ fn refused(code: ConnectReturnCode, config: &BrokerConfig) -> String {
         (user, _) => format!("{user:?} with this password (`broker.user`, `broker.password_file`)"),
     };
     format!("the broker does not let {name} in ({code:?})")
+}
+
+/// Why an acknowledgement to an aircraft did not get out; none where it did.
+pub(super) fn unpublished(reason: PubAckReason) -> Option<String> {
+    match reason {
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
+        PubAckReason::NotAuthorized => {
+            Some("the broker's access list must let us write cabinwatch/v1/+/down/ack".to_owned())
+        }
+        reason => Some(format!("the broker refuses an acknowledgement of ours: {reason:?}")),
+    }
 }
 
 /// Why a subscription came to nothing.
@@ -57,6 +73,13 @@ mod tests {
         assert!(explain(&refusal, &config).contains("\"ingest\""));
         let busy = ConnectionError::ConnectionRefused(ConnectReturnCode::ServerBusy);
         assert!(explain(&busy, &config).contains("ServerBusy"));
+    }
+
+    #[test]
+    fn a_refused_acknowledgement_says_what_must_change() {
+        assert_eq!(unpublished(PubAckReason::NoMatchingSubscribers), None);
+        let denied = unpublished(PubAckReason::NotAuthorized).expect("refused");
+        assert!(denied.contains("cabinwatch/v1/+/down/ack"));
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl Backoff {
         due.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 
+    /// The longest wait.
+    pub const fn longest(&self) -> Duration {
+        self.most
+    }
+
     /// An attempt worked.
     pub const fn reset(&mut self) {
         self.attempts = 0;

@@ -73,7 +73,7 @@ pub async fn run(
     while !stopping(&stop) {
         // Later a file may be missing for the moment in which it is renewed.
         let options = broker::consumer_options(&config.broker, &service.consumer, in_flight);
-        let reason = match options {
+        let (reason, wait) = match options {
             Ok(options) => {
                 let mut connection = Connection::open(&config.broker, options);
                 match service.serve(&mut connection, &mut stop, &mut backoff).await? {
@@ -81,12 +81,12 @@ pub async fn run(
                         connection.close().await;
                         break;
                     }
-                    End::Lost(reason) => reason,
+                    End::Lost(reason) => (reason, backoff.next()),
+                    End::Denied(reason) => (reason, CONNECT_BACKOFF.longest()),
                 }
             }
-            Err(error) => error.to_string(),
+            Err(error) => (error.to_string(), backoff.next()),
         };
-        let wait = backoff.next();
         tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -121,6 +121,8 @@ fn archive_dir(url: &str) -> Result<Option<PathBuf>, IngestError> {
 enum End {
     Stopped,
     Lost(String),
+    /// There is no use in trying again soon.
+    Denied(String),
 }
 
 struct Service<'p> {
@@ -169,11 +171,19 @@ impl Service<'_> {
                         self.greet(connection).await
                     }
                     LinkEvent::Message(delivery) => self.receive(connection, delivery).await,
-                    LinkEvent::Ended(reason) => return self.lost(reason).await,
+                    LinkEvent::Ended(reason) => {
+                        self.give_up().await?;
+                        return Ok(End::Lost(reason));
+                    }
+                    LinkEvent::Denied(reason) => {
+                        self.give_up().await?;
+                        return Ok(End::Denied(reason));
+                    }
                 },
             };
             if let Err(error) = sent {
-                return self.lost(error.to_string()).await;
+                self.give_up().await?;
+                return Ok(End::Lost(error.to_string()));
             }
         }
     }
@@ -195,7 +205,7 @@ impl Service<'_> {
     }
 
     /// The connection is gone: the group in hand is still stored, and its messages come again as duplicates.
-    async fn lost(&mut self, reason: String) -> Result<End, IngestError> {
+    async fn give_up(&mut self) -> Result<(), IngestError> {
         while self.worker.is_busy() {
             self.worker.done().await?;
             self.worker.abandon();
@@ -203,7 +213,7 @@ impl Service<'_> {
         self.worker.abandon();
         self.waiting.clear();
         self.report();
-        Ok(End::Lost(reason))
+        Ok(())
     }
 
     async fn receive(&mut self, connection: &Connection, delivery: Delivery) -> Result<(), ClientError> {

@@ -70,6 +70,11 @@ fn server_certificate(problem: &CertificateError, files: &ClientFiles<'_>) -> Op
         CertificateError::NotValidForName => {
             "the broker's certificate is for another name: connect by the name it was issued for".to_owned()
         }
+        // rustls has no variant of its own for this, the commonest mistake of all.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "the broker's certificate is an authority's own: let that authority sign one for the broker"
+                .to_owned()
+        }
         CertificateError::Revoked => "the broker's certificate has been revoked".to_owned(),
         _ => return None,
     };

@@ -26,6 +26,9 @@ impl Folder {
         let made = Self { folder, ours };
         made.issue("client", &made.ours, |_| {});
         made.issue("stranger", &theirs, |_| {});
+        made.issue("authority", &made.ours, |params| {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        });
         made.issue("expired", &made.ours, |params| params.not_after = date_time_ymd(2001, 1, 1));
         made
     }
@@ -193,6 +196,8 @@ fn what_is_wrong_with_the_brokers_certificate_is_said() {
     assert!(said.contains("not for other.example, but for") && said.contains("broker.example"), "{said}");
     let said = explained(&folder, &known, "expired", "broker.example");
     assert!(said.contains("has expired"), "{said}");
+    let said = explained(&folder, &known, "authority", "broker.example");
+    assert!(said.contains("an authority's own"), "{said}");
     let unknown = files(&theirs, &certificate, &key);
     let said = explained(&folder, &unknown, "client", "broker.example");
     assert!(said.contains("theirs.pem") && said.contains("`link.ca_file`"), "{said}");

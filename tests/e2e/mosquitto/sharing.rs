@@ -100,6 +100,7 @@ fn a_process_that_starts_later_learns_what_aircraft_said_before() {
     eventually("the ground to know the aircraft", LIMIT, || {
         (late.number("SELECT count(*) FROM aircraft WHERE online = 1").ok()? == 1).then_some(())
     });
+    says("the agent", || plane.log(), "the agent runs");
     plane.stop();
     late.stop();
 }

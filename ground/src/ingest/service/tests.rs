@@ -123,6 +123,20 @@ impl Ground {
         tables::open(&self.config.tables.url, &self.config.tables).expect("opened")
     }
 
+    /// Another process on the same tables.
+    fn another(&self) -> Self {
+        let (progress, summary) = watch::channel(Summary::default());
+        let dir = tempfile::tempdir().expect("a folder");
+        Self { dir, config: self.config.clone(), running: None, summary, progress }
+    }
+
+    /// Starts a member of a group, and waits until it has its share.
+    async fn join(&mut self, group: &str) {
+        self.config.ingest.share = group.to_owned();
+        self.start().await;
+        eventually("a connection", || (self.summary.borrow().connections > 0).then_some(())).await;
+    }
+
     async fn start(&mut self) {
         let (stop, stopped) = watch::channel(false);
         let (config, tables, progress) = (self.config.clone(), self.tables(), self.progress.clone());
@@ -296,6 +310,42 @@ async fn the_embedded_broker_keeps_what_comes_while_ingest_is_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_broker_passes_the_largest_message() {
     the_largest_message_passes(&embedded()).await;
+}
+
+/// Each message comes once, and none is sent again: what a member that leaves was given and did not store, is lost here.
+async fn a_member_that_leaves_loses_nothing(broker: &str) {
+    let mut stays = Ground::new(broker);
+    let mut leaves = stays.another();
+    stays.config.ingest.group_messages = 1;
+    leaves.config.ingest.group_messages = 1;
+    let plane = Plane::connect(broker, "TC-JJA").await;
+    stays.join("ground").await;
+    send_until_committed(&plane, &spelled_window(1)).await;
+    leaves.join("ground").await;
+    // The second member is there once it has taken a message.
+    let mut seq = 1;
+    while leaves.summary.borrow().frames == 0 {
+        seq += 1;
+        plane.send(message(7, 1, seq, &[spelled_window(seq as i64)])).await;
+    }
+    for _ in 0..40 {
+        seq += 1;
+        plane.send(message(7, 1, seq, &[spelled_window(seq as i64)])).await;
+    }
+    leaves.stop().await;
+    plane.committed(seq).await;
+    stays.rows(seq as usize).await;
+    stays.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mosquitto_members_that_leave_lose_nothing() {
+    a_member_that_leaves_loses_nothing(&Mosquitto::start().url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_broker_shares_frames_too() {
+    a_member_that_leaves_loses_nothing(&embedded()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
