@@ -31,6 +31,8 @@ pub enum LinkEvent {
     },
     /// The broker has accepted a subscription.
     Subscribed,
+    /// The broker has taken a subscription back: what it had sent before has come.
+    Unsubscribed,
     /// A message.
     Message(Delivery),
     /// The connection is over, for this reason.
@@ -140,6 +142,7 @@ fn interpret(incoming: Incoming) -> Option<LinkEvent> {
                 Some(code) => LinkEvent::Denied(refusal::unsubscribed(*code)),
             })
         }
+        Incoming::UnsubAck(_) => Some(LinkEvent::Unsubscribed),
         Incoming::PubAck(puback) => refusal::unpublished(puback.reason).map(LinkEvent::Denied),
         Incoming::Disconnect(disconnect) => {
             Some(LinkEvent::Ended(format!("the broker ends the connection: {:?}", disconnect.reason_code)))

@@ -19,6 +19,7 @@ mod backoff;
 mod frames;
 mod group;
 mod intake;
+mod membership;
 mod models;
 mod service;
 mod summary;

@@ -9,10 +9,12 @@ use cabinwatch_shared::wire::{Committed, Topic};
 use rumqttc::{ClientError, QoS};
 use tokio::sync::watch;
 use tokio::task::JoinError;
+use tokio::time::Instant;
 
 use super::archive::{Archive, ArchiveError};
 use super::backoff::Backoff;
 use super::intake::{Intake, IntakeError};
+use super::membership::Membership;
 use super::summary::Summary;
 use super::worker::{Done, Worker, message};
 use crate::broker::{self, BrokerError, Connection, Consumer, Delivery, LinkEvent};
@@ -63,6 +65,7 @@ pub async fn run(
     broker::consumer_options(&config.broker, &consumer, in_flight)?;
     let mut service = Service {
         group,
+        membership: Membership::Apart,
         consumer,
         worker: Worker::new(intake),
         waiting: Vec::new(),
@@ -126,6 +129,7 @@ enum End {
 }
 
 struct Service<'p> {
+    membership: Membership,
     consumer: Consumer,
     /// Most messages in a group.
     group: usize,
@@ -147,28 +151,43 @@ impl Service<'_> {
     ) -> Result<End, IngestError> {
         // What came over an earlier connection can't be acknowledged on this one; the broker sends it again.
         self.waiting.clear();
+        self.membership = Membership::Apart;
         loop {
-            if stopping(stop) && self.may_go() {
-                return Ok(End::Stopped);
+            if stopping(stop) {
+                if let Err(error) = self.leave(connection).await {
+                    self.give_up().await?;
+                    return Ok(End::Lost(error.to_string()));
+                }
+                if self.may_go() {
+                    return Ok(End::Stopped);
+                }
             }
             if self.worker.is_free() && !self.waiting.is_empty() && (self.is_member() || !stopping(stop)) {
                 let rest = self.waiting.split_off(self.group.min(self.waiting.len()));
                 self.worker.start(mem::replace(&mut self.waiting, rest));
             }
+            let membership = self.membership;
             let sent = tokio::select! {
                 biased;
-                () = told_to_stop(stop), if !stopping(stop) => self.leave(connection).await,
+                () = told_to_stop(stop), if !stopping(stop) => Ok(()),
+                () = membership.out_of_patience() => Ok(()),
                 done = self.worker.done() => self.stored(connection, done?).await,
                 event = connection.next() => match event {
                     LinkEvent::Connected { session_present } => {
                         let client_id = self.consumer.client_id();
                         tracing::info!(session_present, client_id, "connected to the broker");
                         self.summary.connections += 1;
+                        self.report();
                         connection.subscribe([self.consumer.frames_filter(), self.consumer.status_filter()]).await
                     }
                     LinkEvent::Subscribed => {
                         backoff.reset();
+                        self.membership = if self.is_member() { Membership::In } else { Membership::Apart };
                         self.greet(connection).await
+                    }
+                    LinkEvent::Unsubscribed => {
+                        self.membership.answered();
+                        Ok(())
                     }
                     LinkEvent::Message(delivery) => self.receive(connection, delivery).await,
                     LinkEvent::Ended(reason) => {
@@ -192,16 +211,19 @@ impl Service<'_> {
         matches!(self.consumer, Consumer::Member { .. })
     }
 
-    /// For a lone process the broker keeps what is not acknowledged; for a member of a group it does not, so a member
-    /// also stores what it was given, unless the tables fail.
+    /// For a lone process the broker keeps what is not acknowledged. A member of a group also stores all that it was
+    /// given, unless the tables fail.
     fn may_go(&self) -> bool {
-        let has_work = self.is_member() && self.worker.is_free() && !self.waiting.is_empty();
-        !self.worker.is_busy() && !has_work
+        !self.worker.is_busy() && (self.membership.is_over(Instant::now()) || !self.worker.is_free())
     }
 
     /// Lets the others of the group take over.
     async fn leave(&mut self, connection: &Connection) -> Result<(), ClientError> {
-        if self.is_member() { connection.unsubscribe(self.consumer.frames_filter()).await } else { Ok(()) }
+        let open = self.worker.is_busy() || !self.waiting.is_empty();
+        if self.membership.leave(open, Instant::now()) {
+            connection.unsubscribe(self.consumer.frames_filter()).await?;
+        }
+        Ok(())
     }
 
     /// The connection is gone: the group in hand is still stored, and its messages come again as duplicates.
@@ -223,6 +245,7 @@ impl Service<'_> {
             self.summary.ignored += 1;
             return connection.acknowledge(&delivery).await;
         }
+        self.membership.received();
         self.waiting.push(delivery);
         Ok(())
     }

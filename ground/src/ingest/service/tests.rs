@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cabinwatch_shared::verdict::Alarms;
 use rumqttc::{AsyncClient, Event, Incoming, PublishOptions};
@@ -316,8 +316,7 @@ async fn the_embedded_broker_passes_the_largest_message() {
 async fn a_member_that_leaves_loses_nothing(broker: &str) {
     let mut stays = Ground::new(broker);
     let mut leaves = stays.another();
-    stays.config.ingest.group_messages = 1;
-    leaves.config.ingest.group_messages = 1;
+    [&mut stays, &mut leaves].into_iter().for_each(|ground| ground.config.ingest.group_messages = 4);
     let plane = Plane::connect(broker, "TC-JJA").await;
     stays.join("ground").await;
     send_until_committed(&plane, &spelled_window(1)).await;
@@ -327,6 +326,7 @@ async fn a_member_that_leaves_loses_nothing(broker: &str) {
     while leaves.summary.borrow().frames == 0 {
         seq += 1;
         plane.send(message(7, 1, seq, &[spelled_window(seq as i64)])).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for _ in 0..40 {
         seq += 1;
