@@ -21,6 +21,7 @@ fail() {
 missing_packages() {
     command -v cc >/dev/null || echo gcc libc6-dev
     [ "$1" = test ] || return 0
+    command -v openssl >/dev/null || echo openssl
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
     # A second compiler beside rustup's: it comes with the library's sources, which the no_std proof builds anew.
     [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||

@@ -35,6 +35,26 @@ fn every_event_gets_through_by_passwords() {
 }
 
 #[test]
+fn certificates_by_our_script_let_everyone_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let mut broker = FleetBroker::start(path, Identity::Certificates, &["TC-AAA"]);
+    broker.stop();
+    broker.issue_by_script();
+    broker.restart();
+    let mut ground = ground(path, &broker);
+    ground.start();
+    let mut plane = aircraft(path, &broker, "TC-AAA");
+    plane.start();
+    eventually("ingest to know the aircraft", LIMIT, || {
+        (ground.number("SELECT count(*) FROM aircraft").ok()? == 1).then_some(())
+    });
+    says("the agent", || plane.log(), "the agent runs");
+    plane.stop();
+    ground.stop();
+}
+
+#[test]
 fn an_aircraft_writes_only_below_its_own_tail() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
