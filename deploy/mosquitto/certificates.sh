@@ -59,7 +59,8 @@ if [ ! -e "$dir/ca.pem" ]; then
 fi
 issue broker "extendedKeyUsage=serverAuth
 subjectAltName=$(alternative_names)"
-while read -r name; do
+# The last line may lack its end.
+while read -r name || [ -n "$name" ]; do
     [[ $name =~ ^[A-Za-z0-9-]{1,16}$ ]] || fail "\"$name\" in $tails is no tail"
     issue "$name" "extendedKeyUsage=clientAuth"
 done < <(printf 'ingest\npublish\n' && sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$tails")
