@@ -224,7 +224,7 @@ mod tests {
         "max_samples": 4, "offset": "-0.5", "trees": [
         {"children_left": [1, -1, -1], "children_right": [2, -1, -1], "feature": [0, -2, -2],
          "threshold": ["2.5", null, null], "n_node_samples": [4, 3, 1]}],
-        "expected": {"rows": [["2.5"], ["3.0"]], "scores": ["-0.4000541128231163", "-0.6877653455456684"],
+        "expected": {"rows": [["2.5"], ["3.0"]], "scores": ["-0.43765986316299915", "-0.6877436677788327"],
          "verdicts": [1, -1]}}"#;
 
     fn read(text: &str) -> Result<ImportedForest, ForestImportError> {
