@@ -38,8 +38,8 @@ def load(path):
         raise Refusal(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # Unpickling runs the file's own code, which may raise anything.
         raise Refusal(
-            f"cannot load {path} with scikit-learn {sklearn.__version__} ({error}); "
-            "run this script in the Python environment that trained the forest"
+            f"cannot load {path} with scikit-learn {sklearn.__version__}; run this script in the Python environment "
+            f"that trained the forest ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
         ) from error
 
 
