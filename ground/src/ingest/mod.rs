@@ -29,5 +29,5 @@ mod fixture;
 
 pub use archive::ArchiveError;
 pub use intake::IntakeError;
-pub use service::{IngestError, run};
-pub use summary::Summary;
+pub use service::{IngestError, run, run_watched};
+pub use summary::{SET_ASIDE_REASONS, Summary};

@@ -17,6 +17,7 @@ use super::summary::Summary;
 use super::worker::{Done, Worker, message};
 use crate::broker::{self, BrokerError, Connection, Delivery, LinkEvent};
 use crate::config::Config;
+use crate::operations::Monitor;
 use crate::tables::Tables;
 
 /// Between attempts to connect.
@@ -50,8 +51,22 @@ pub enum IngestError {
 pub async fn run(
     config: &Config,
     tables: Box<dyn Tables>,
+    stop: watch::Receiver<bool>,
+    progress: &watch::Sender<Summary>,
+) -> Result<Summary, IngestError> {
+    run_watched(config, tables, stop, progress, &Monitor::default()).await
+}
+
+/// The same, and tells `monitor` all the while where it stands.
+///
+/// # Errors
+/// When the configuration can't work, or the tables can't be read at start.
+pub async fn run_watched(
+    config: &Config,
+    tables: Box<dyn Tables>,
     mut stop: watch::Receiver<bool>,
     progress: &watch::Sender<Summary>,
+    monitor: &Monitor,
 ) -> Result<Summary, IngestError> {
     let archive = archive_dir(&config.ingest.archive)?.map(|dir| Archive::open(&dir)).transpose()?;
     let group = usize::try_from(config.ingest.group_messages.max(1)).unwrap_or(usize::MAX);
@@ -60,11 +75,13 @@ pub async fn run(
     let intake = Intake::open(tables, archive)?;
     let mut service = Service {
         group,
-        worker: Worker::new(intake),
+        worker: Worker::new(intake, monitor.clone()),
         waiting: Vec::new(),
         summary: Summary::default(),
         progress,
+        monitor,
     };
+    monitor.started(2 * group);
     let mut backoff = CONNECT_BACKOFF;
     while !stopping(&stop) {
         let options = broker::consumer_options(&config.broker, &config.ingest.client_id, in_flight)?;
@@ -76,9 +93,10 @@ pub async fn run(
             }
             End::Lost(reason) => {
                 let wait = backoff.next();
+                monitor.disconnected(&reason);
                 tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
+                    () = monitor.alive_during(tokio::time::sleep(wait)) => {}
                     () = told_to_stop(&mut stop) => {}
                 }
             }
@@ -123,6 +141,7 @@ struct Service<'p> {
     /// What is counted here; the intake counts the rest.
     summary: Summary,
     progress: &'p watch::Sender<Summary>,
+    monitor: &'p Monitor,
 }
 
 impl Service<'_> {
@@ -136,6 +155,7 @@ impl Service<'_> {
         // What came over an earlier connection can't be acknowledged on this one; the broker sends it again.
         self.waiting.clear();
         loop {
+            self.monitor.turn(self.waiting.len());
             if stopping(stop) && !self.worker.is_busy() {
                 return Ok(End::Stopped);
             }
@@ -151,15 +171,19 @@ impl Service<'_> {
                     LinkEvent::Connected { session_present } => {
                         tracing::info!(session_present, "connected to the broker");
                         self.summary.connections += 1;
+                        self.monitor.connected();
+                        self.report();
                         connection.subscribe(&[topics::ALL_FRAMES, topics::ALL_STATUS]).await
                     }
                     LinkEvent::Subscribed => {
                         backoff.reset();
+                        self.monitor.subscribed();
                         self.greet(connection).await
                     }
                     LinkEvent::Message(delivery) => self.receive(connection, delivery).await,
                     LinkEvent::Ended(reason) => return self.lost(reason).await,
                 },
+                () = self.monitor.pause() => Ok(()),
             };
             if let Err(error) = sent {
                 return self.lost(error.to_string()).await;
@@ -169,12 +193,14 @@ impl Service<'_> {
 
     /// The connection is gone: the group in hand is still stored, and its messages come again as duplicates.
     async fn lost(&mut self, reason: String) -> Result<End, IngestError> {
+        self.monitor.disconnected(&reason);
+        self.waiting.clear();
+        self.monitor.turn(0);
         while self.worker.is_busy() {
-            self.worker.done().await?;
+            self.monitor.alive_during(self.worker.done()).await?;
             self.worker.abandon();
         }
         self.worker.abandon();
-        self.waiting.clear();
         self.report();
         Ok(End::Lost(reason))
     }
@@ -219,6 +245,7 @@ impl Service<'_> {
             let mut summary = intake.summary();
             summary.add(&self.summary);
             summary.retries += self.worker.retries;
+            self.monitor.report(summary, || intake.backlog());
             self.progress.send_replace(summary);
         }
     }
