@@ -55,7 +55,8 @@ pub(super) struct Standing {
     pub summary: Summary,
     pub backlog: Backlog,
     pub last_stored: Option<SystemTime>,
-    turned: Instant,
+    /// When the loop last turned.
+    pub turned: Instant,
     backlog_counted: Option<Instant>,
 }
 
