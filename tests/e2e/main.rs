@@ -9,4 +9,5 @@ mod demo;
 mod faults;
 mod gateway_logs;
 mod kill;
+mod operations;
 mod readme;
