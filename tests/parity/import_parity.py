@@ -171,6 +171,60 @@ def check_detect(checks, name, database, rows, statistics, forest):
         checks.same(f"{name}: {each}, {len(held)} rows", sorted(printed), held)
 
 
+def todays_table(path, rows, statistics, forest):
+    """`combined_all` as today's pipeline leaves it, its defects included: unfiltered, a key without a deviation always
+    an anomaly, the point found again by splitting the key, and some rows twice."""
+    successes = {(row.start, row.key[0]): row.success for row in rows}
+    columns = ["fault_key", "start_time", "end_time", "fail", "success", "total", "fail_rate", "mean_rate", "std_rate",
+               "z_score", "anomaly_z", "anomaly_iforest", "anomaly_combined"]  # fmt: skip
+    with open(path, "w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, columns)
+        writer.writeheader()
+        for place, row in enumerate(rows):
+            success = successes.get((row.start, row.fault_key.split(" | ")[0]), 0)
+            rate = reference.Row(row.start, row.key, row.fail, success).rate
+            mean, deviation = statistics.get(row.fault_key, (None, None))
+            score = (float(rate) - mean) / deviation if deviation and deviation >= 1e-9 else None
+            alarm = int(row.fault_key in statistics if deviation is None else score is not None and score > 3)
+            verdict = int(forest.predict(single([rate]))[0] == -1)
+            cells = [
+                row.fault_key, datetime.fromtimestamp(row.start, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f%z"), "",
+                row.fail, success, row.fail + success, float(rate), mean, deviation, score, alarm, verdict,
+                int(alarm or verdict),
+            ]  # fmt: skip
+            for _ in range(2 if place % 7 == 0 else 1):
+                writer.writerow({name: "" if cell is None else cell for name, cell in zip(columns, cells)})
+
+
+def check_comparison(checks, folder, rows, statistics, forest):
+    """The comparison of the first day explains today's defects, and nothing else."""
+    todays_table(folder / "today.csv", rows, statistics, forest)
+    text = run(
+        built("cabinwatch-ground"), "tables", "--tables", f"sqlite://{folder / 'auto/detected.db'}", "--table",
+        "combined_all", "--format", "csv",
+    )  # fmt: skip
+    (folder / "ours.csv").write_text(text)
+    compare = [sys.executable, ROOT / "deploy/migrate/compare_tables.py", folder / "today.csv", folder / "ours.csv"]
+    said = run(*compare)
+    reasons = ["rows are equal", "not filtered", "without a deviation", "hold ` | `", "more than once"]
+    missing = [reason for reason in reasons if reason not in said]
+    checks.that("compare_tables.py explains every defect of today's", not missing, f"{missing}: {said}")
+    printed = list(csv.DictReader(io.StringIO(text)))
+    row = next(row for row in printed if row["fault_key"] == "AUTH | EAP timeout" and row["z_score"])
+    off = {**row, "z_score": repr(float(row["z_score"]) + 0.001)}
+    for name, others, said_of_it in [
+        ("a row that is missing", [], "only in today"),
+        ("a number that is off", [off], "today / ours: z_score"),
+    ]:
+        with open(folder / "ours.csv", "w", newline="", encoding="utf-8") as out:
+            writer = csv.DictWriter(out, row)
+            writer.writeheader()
+            writer.writerows([*(other for other in printed if other is not row), *others])
+        said = run(*compare, expect=1)
+        shown = any(line.startswith("DIFFERENT  AUTH | EAP timeout") and said_of_it in line for line in said.splitlines())
+        checks.that(f"compare_tables.py shows {name}", shown and "1 differences" in said, said)
+
+
 def export(model, forest, expect=0, python=sys.executable):
     """Runs the exporter as a user does; what it says."""
     done = subprocess.run([python, EXPORTER, model, forest], capture_output=True, text=True)
@@ -301,6 +355,8 @@ def main():
             forest = IsolationForest(**{"random_state": SEED % 1000, **settings}).fit(rates)
             take_over(checks, folder, name, forest, statistics, write, recent, rows, now)
             check_all_rates(checks, name, folder, forest)
+            if name == "auto":
+                check_comparison(checks, folder, rows, statistics, forest)
         check_oldest(checks, folder, rates)
         check_refusals(checks, folder, rates)
     checks.finish()
