@@ -68,7 +68,9 @@ def compare(checks, name, forest, rows, folder):
         f"{name}: predict, {int((predicted == -1).sum())} anomalies",
         len(unequal) == 0,
         f"{len(unequal)} differ, first {rows[unequal[0]].tolist()} at score {scores[unequal[0]]!r}"
-        f" with offset {forest.offset_!r}" if len(unequal) else "",
+        f" with offset {forest.offset_!r}"
+        if len(unequal)
+        else "",
     )
 
 

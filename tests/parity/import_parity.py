@@ -42,7 +42,12 @@ joblib.dump(IsolationForest(contamination=0.07, random_state=5).fit(rates), sys.
 print(sklearn.__version__)
 """
 # Keys a text can't tell apart (`PORTAL` with `LOGIN | x`, and `PORTAL | LOGIN` with `x`), and sides that are empty.
-AMBIGUOUS = [("PORTAL", "LOGIN | timeout"), ("PORTAL | LOGIN", "timeout"), ("GATE", ""), ("AUTH", "back\\slash, quote \"")]
+AMBIGUOUS = [
+    ("PORTAL", "LOGIN | timeout"),
+    ("PORTAL | LOGIN", "timeout"),
+    ("GATE", ""),
+    ("AUTH", 'back\\slash, quote "'),
+]
 
 
 def single(rates):
@@ -60,7 +65,9 @@ def history(folder):
         once = [edr.ONCE] if number == 17 else []
         events = maker.events(start, edr.VARYING + [edr.STEADY] + once, tie=edr.TIES[number % len(edr.TIES)])
         for point, description in AMBIGUOUS:
-            events += maker.attempts(start, point, description, maker.random.randint(1, 4), maker.random.randint(20, 60))
+            events += maker.attempts(
+                start, point, description, maker.random.randint(1, 4), maker.random.randint(20, 60)
+            )
         maker.write(start + edr.WINDOW, events)
     training = list(maker.files)
     start = today - timedelta(days=1)
@@ -105,7 +112,7 @@ def write_spark(path, statistics):
             for key, (mean, deviation) in items[part::2]:
                 key = key.strip()
                 if '"' in key or "," in key:
-                    key = '"' + key.replace("\\\"", "\\\\\"").replace('"', '\\"') + '"'
+                    key = '"' + key.replace('\\"', '\\\\"').replace('"', '\\"') + '"'
                 out.write(f"{key},{mean!r},{'NaN' if deviation is None else repr(deviation)}\n")
     return path
 
@@ -132,7 +139,9 @@ def close(ours, expected):
 
 def identified(rows):
     """Printed rows by window, point and description: two pairs can print the same fault key."""
-    return {(reference.instant(row["start_time"]).timestamp(), row["edr_point"], row["description"]): row for row in rows}
+    return {
+        (reference.instant(row["start_time"]).timestamp(), row["edr_point"], row["description"]): row for row in rows
+    }
 
 
 def check_detect(checks, name, database, rows, statistics, forest):
@@ -151,7 +160,9 @@ def check_detect(checks, name, database, rows, statistics, forest):
         alarm = int(z_score is not None and z_score > 3.0)
         worst = max(worst, abs(float(ours[key]["iforest_score"]) - score))
         got = ours[key]
-        if not (close(got["z_score"], z_score) and got["z_status"] == z_status and close(got["fail_rate"], float(row.rate))):
+        if not (
+            close(got["z_score"], z_score) and got["z_status"] == z_status and close(got["fail_rate"], float(row.rate))
+        ):
             wrong.append((key, got["z_score"], z_score, got["z_status"], z_status))
         if (int(got["anomaly_z"]), int(got["anomaly_iforest"])) != (alarm, verdict):
             wrong.append((key, "verdicts", got["anomaly_z"], alarm, got["anomaly_iforest"], verdict))
@@ -221,7 +232,9 @@ def check_comparison(checks, folder, rows, statistics, forest):
             writer.writeheader()
             writer.writerows([*(other for other in printed if other is not row), *others])
         said = run(*compare, expect=1)
-        shown = any(line.startswith("DIFFERENT  AUTH | EAP timeout") and said_of_it in line for line in said.splitlines())
+        shown = any(
+            line.startswith("DIFFERENT  AUTH | EAP timeout") and said_of_it in line for line in said.splitlines()
+        )
         checks.that(f"compare_tables.py shows {name}", shown and "1 differences" in said, said)
 
 
@@ -289,7 +302,9 @@ def check_oldest(checks, folder, rates):
     same = f"scikit-learn {version}" in said and "the same at all 10001 rates" in said
     checks.that(f"scikit-learn {version}: score and verdict are the same at every rate", same, said)
     said = export(folder / "oldest.joblib", folder / "oldest.json", expect=1)
-    checks.that(f"the exporter refuses a file of scikit-learn {version} under another", "that trained the forest" in said, said)
+    checks.that(
+        f"the exporter refuses a file of scikit-learn {version} under another", "that trained the forest" in said, said
+    )
 
 
 def check_refusals(checks, folder, rates):
@@ -297,7 +312,11 @@ def check_refusals(checks, folder, rates):
     continuous = np.random.default_rng(SEED).random((40_000, 1)) * 100
     traffic = np.random.default_rng(SEED).random((500, 4))
     for name, content, sentence in [
-        ("another estimator", RandomForestRegressor(n_estimators=2).fit(rates, rates.ravel()), "a RandomForestRegressor, not"),
+        (
+            "another estimator",
+            RandomForestRegressor(n_estimators=2).fit(rates, rates.ravel()),
+            "a RandomForestRegressor, not",
+        ),
         ("a pipeline", make_pipeline(StandardScaler(), IsolationForest()).fit(rates), "holds a Pipeline"),
         ("a dictionary", {"forest": IsolationForest().fit(rates)}, "holds a dict"),
         ("a forest that is not fitted", IsolationForest(), "has not been fitted"),
@@ -348,7 +367,8 @@ def main():
         for name, settings, write in [
             ("auto", {"random_state": 42}, write_pandas),
             ("a share of 5 %", {"contamination": 0.05, "random_state": 1}, write_spark),
-            ("a bootstrap of 64", {"n_estimators": 37, "max_samples": 64, "bootstrap": True, "contamination": 0.1}, write_spark),
+            ("a bootstrap of 64", {"n_estimators": 37, "max_samples": 64, "bootstrap": True, "contamination": 0.1},
+             write_spark),
             ("one tree", {"n_estimators": 1, "contamination": 0.2, "random_state": 3}, write_pandas),
             ("all rows a tree", {"n_estimators": 300, "max_samples": 1.0, "random_state": 4}, write_pandas),
         ]:  # fmt: skip

@@ -7,8 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Config, Flag};
-use crate::ingest::{self, IngestError, Summary};
-use crate::operations::{Monitor, Server, ServerError};
+use crate::ingest::{self, IngestError, Monitor, Summary};
+use crate::operations::{Server, ServerError};
 use crate::tables::{self, TablesError};
 
 /// How often the numbers go to the log.

@@ -12,8 +12,8 @@ use super::archive::{Archive, ArchiveError};
 use super::frames::{self, Refusal};
 use super::group::{self, Collected, Group, StreamKey};
 use super::models::Models;
+use super::monitor::Backlog;
 use super::summary::Summary;
-use crate::operations::Backlog;
 use crate::tables::{Ledger, StreamState, Tables, TablesError};
 
 /// How often frames that wait for a model are looked at.

@@ -20,6 +20,7 @@ mod frames;
 mod group;
 mod intake;
 mod models;
+mod monitor;
 mod service;
 mod summary;
 mod worker;
@@ -29,5 +30,7 @@ mod fixture;
 
 pub use archive::ArchiveError;
 pub use intake::IntakeError;
+pub use monitor::{Backlog, Monitor};
+pub(crate) use monitor::{Link, Standing, Store};
 pub use service::{IngestError, run, run_watched};
 pub use summary::{SET_ASIDE_REASONS, Summary};

@@ -13,11 +13,11 @@ use tokio::task::JoinError;
 use super::archive::{Archive, ArchiveError};
 use super::backoff::Backoff;
 use super::intake::{Intake, IntakeError};
+use super::monitor::Monitor;
 use super::summary::Summary;
 use super::worker::{Done, Worker, message};
 use crate::broker::{self, BrokerError, Connection, Delivery, LinkEvent};
 use crate::config::Config;
-use crate::operations::Monitor;
 use crate::tables::Tables;
 
 /// Between attempts to connect.
@@ -93,7 +93,6 @@ pub async fn run_watched(
             }
             End::Lost(reason) => {
                 let wait = backoff.next();
-                monitor.disconnected(&reason);
                 tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
                 tokio::select! {
                     () = monitor.alive_during(tokio::time::sleep(wait)) => {}

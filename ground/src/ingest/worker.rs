@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
 use super::intake::{Intake, IntakeError, Message, MessageKind};
+use super::monitor::Monitor;
 use crate::broker::Delivery;
-use crate::operations::Monitor;
 
 /// Between attempts to store.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));

@@ -10,8 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::monitor::{Link, Monitor, Standing, Store};
-use crate::ingest::{SET_ASIDE_REASONS, Summary};
+use crate::ingest::{Link, Monitor, SET_ASIDE_REASONS, Standing, Store, Summary};
 
 /// A counter without labels: its name, its help, and its place in the summary.
 type PlainCounter = (&'static str, &'static str, fn(&Summary) -> u64);
@@ -68,7 +67,7 @@ impl prometheus_client::collector::Collector for Collector {
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         let build = ConstGauge::new(1_u64);
         let mut family =
-            encoder.encode_descriptor("build", "The release that runs", None, build.metric_type())?;
+            encoder.encode_descriptor("build_info", "The release that runs", None, build.metric_type())?;
         build.encode(family.encode_family(&version)?)
     }
 }

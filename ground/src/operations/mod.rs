@@ -3,12 +3,10 @@
 
 mod batch;
 mod exposition;
-mod monitor;
 mod server;
 mod textfile;
 
 pub use batch::{BatchCommand, BatchRun};
-pub use monitor::{Backlog, Monitor};
 pub use server::{Server, ServerError};
 pub use textfile::TextfileError;
 

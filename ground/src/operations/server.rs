@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::exposition;
-use super::monitor::Monitor;
+use crate::ingest::Monitor;
 
 /// Connections at a time; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 16;

@@ -11,7 +11,7 @@ use super::*;
 use crate::config::MetricsConfig;
 use crate::detect::DetectSummary;
 use crate::history::ReadSummary;
-use crate::ingest::Summary;
+use crate::ingest::{Backlog, Monitor, Summary};
 use crate::train::Evaluation;
 
 const LIMIT: Duration = Duration::from_secs(30);

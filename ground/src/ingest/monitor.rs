@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-use crate::ingest::Summary;
+use super::summary::Summary;
 
 /// How often an idle loop says that it is alive.
 const TURN: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub struct Backlog {
 
 /// The whole of it at one instant.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     pub phase: Phase,
     pub link: Link,
     pub store: Store,
@@ -62,7 +62,7 @@ pub(super) struct Standing {
 
 /// From start to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     Starting,
     Running,
     Stopping,
@@ -70,7 +70,7 @@ pub(super) enum Phase {
 
 /// The connection to the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Link {
+pub(crate) enum Link {
     /// None, and why the last one ended.
     Down(Option<String>),
     Connected,
@@ -79,7 +79,7 @@ pub(super) enum Link {
 
 /// What the tables do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Store {
+pub(crate) enum Store {
     Idle,
     /// A group of so many messages is being stored; whether an attempt at it has failed before.
     Storing {
@@ -216,11 +216,11 @@ impl Monitor {
         }
     }
 
-    pub(super) fn snapshot(&self) -> Standing {
+    pub(crate) fn snapshot(&self) -> Standing {
         self.standing().clone()
     }
 
-    pub(super) fn histograms(&self) -> (Histogram, Histogram) {
+    pub(crate) fn histograms(&self) -> (Histogram, Histogram) {
         (self.0.group_messages.clone(), self.0.store_seconds.clone())
     }
 
@@ -245,7 +245,7 @@ impl Standing {
             Phase::Starting => reasons.push("starting: the tables have not been read yet".to_owned()),
             Phase::Running => {}
             Phase::Stopping => {
-                reasons.push("stopping: the group in hand is stored, then the process ends".to_owned())
+                reasons.push("stopping: the group in hand is stored, then the process ends".to_owned());
             }
         }
         match &self.link {
