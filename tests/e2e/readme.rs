@@ -16,7 +16,7 @@ fn read(name: &str) -> String {
 
 /// The lines of the fenced `sh` blocks, and every `code span` on one line.
 fn commands(markdown: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<String> = Vec::new();
     let mut fence: Option<&str> = None;
     for line in markdown.lines() {
         match (fence, line.strip_prefix("```")) {

@@ -15,6 +15,9 @@ use crate::train::BundleSettings;
 use crate::train::folder::ModelFolder;
 use crate::train::import::{ImportRecord, ImportedForest, ImportedModel, read_forest, read_statistics};
 
+/// Larger than the file of any forest that fits a bundle.
+const MAX_FOREST_BYTES: u64 = 2 << 30;
+
 /// Flags of `model import`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ImportArgs {
@@ -67,8 +70,11 @@ pub(super) fn run(config: &Config, args: &ImportArgs, out: &mut dyn Write) -> Re
 }
 
 fn forest(path: &Path) -> Result<ImportedForest, ModelCommandError> {
-    let json =
-        fs::read(path).map_err(|source| ModelCommandError::ReadForest { path: path.to_owned(), source })?;
+    let failed = |source| ModelCommandError::ReadForest { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(failed)?.len() > MAX_FOREST_BYTES {
+        return Err(failed(io::Error::other(format!("it is larger than {} MiB", MAX_FOREST_BYTES >> 20))));
+    }
+    let json = fs::read(path).map_err(failed)?;
     let forest =
         read_forest(&json).map_err(|source| ModelCommandError::Forest { path: path.to_owned(), source })?;
     match forest.parts.shape.features {

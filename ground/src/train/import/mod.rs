@@ -89,3 +89,6 @@ impl ImportedModel {
         self.statistics.iter().filter_map(|row| Some((row.fault_keys().next()?, row.statistics)))
     }
 }
+
+#[cfg(test)]
+mod tests;
