@@ -197,6 +197,13 @@ impl Monitor {
         self.store_ended(Store::Failed { messages, reason: reason.to_string() });
     }
 
+    /// The group that could not be stored is given up: the broker still has it. That the tables fail stays true.
+    pub fn abandoned(&self) {
+        if let Store::Failed { messages, .. } = &mut self.standing().store {
+            *messages = 0;
+        }
+    }
+
     /// Notes how long the attempt took; gives how many messages it was about.
     fn store_ended(&self, then: Store) -> Option<usize> {
         let before = std::mem::replace(&mut self.standing().store, then);
@@ -256,7 +263,11 @@ impl Standing {
         }
         match &self.store {
             Store::Failed { messages, reason } | Store::Storing { messages, failed: Some(reason), .. } => {
-                reasons.push(format!("the tables fail, {messages} messages are tried again: {reason}"));
+                let again = match messages {
+                    0 => String::new(),
+                    messages => format!(", {messages} messages are tried again"),
+                };
+                reasons.push(format!("the tables fail{again}: {reason}"));
             }
             Store::Storing { since, messages, failed: None } => {
                 let taken = now.saturating_duration_since(*since);

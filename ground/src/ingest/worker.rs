@@ -97,7 +97,10 @@ impl Worker {
     /// Gives up a group that waits for its next attempt: the broker still has it.
     pub fn abandon(&mut self) {
         self.state = match mem::replace(&mut self.state, State::Gone) {
-            State::Waiting { intake, .. } => State::Idle { intake, since: Instant::now() },
+            State::Waiting { intake, .. } => {
+                self.monitor.abandoned();
+                State::Idle { intake, since: Instant::now() }
+            }
             other => other,
         };
     }

@@ -172,6 +172,12 @@ fn what_keeps_ingest_from_its_work_is_said() {
     assert!(later.contains("have not answered for 4") && later.contains("3 messages"), "{later}");
     monitor.store_failed(&"the disk is full");
     assert_eq!(reasons(), "the tables fail, 3 messages are tried again: the disk is full");
+    monitor.abandoned();
+    assert_eq!(
+        reasons(),
+        "the tables fail: the disk is full",
+        "still, though the broker has the messages again"
+    );
     monitor.storing(3);
     assert!(reasons().ends_with("the disk is full"), "still, while it is tried again: {}", reasons());
     monitor.stored();
