@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use cabinwatch_ground::train::import_sklearn_json;
+use cabinwatch_ground::train::import::read_forest;
 use cabinwatch_shared::forest::Forest;
 
 const ROUNDS: usize = 11;
@@ -43,7 +43,7 @@ fn scikit_learn(python: &str, folder: &Path, features: usize) -> Result<f64, Box
 }
 
 fn ours(folder: &Path) -> Result<(u32, f64), Box<dyn Error>> {
-    let (parts, _) = import_sklearn_json(&std::fs::read_to_string(folder.join("forest.json"))?)?;
+    let parts = read_forest(&std::fs::read(folder.join("forest.json"))?)?.parts;
     let (forest, _) = Forest::open(parts.shape, &parts.bytes)?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(folder.join("rows.csv"))?;
     let rows = reader.deserialize().collect::<Result<Vec<Vec<f32>>, _>>()?;

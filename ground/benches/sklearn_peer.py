@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tests/parity"))
-from trees import dump  # noqa: E402
+sys.path.append(str(Path(__file__).resolve().parents[2] / "deploy/migrate"))
+from export_forest import document  # noqa: E402
 
 TREES = 100
 TRAINING_ROWS = 20_000
@@ -39,7 +39,7 @@ def main():
     training = 100 * random.random((TRAINING_ROWS, features)) ** 3
     forest = IsolationForest(n_estimators=TREES, max_samples=256, random_state=42).fit(training)
     rows = 100 * random.random((SCORED_ROWS, features)) ** 3
-    (folder / "forest.json").write_text(json.dumps(dump(forest)))
+    (folder / "forest.json").write_text(json.dumps(document(forest, rows)))
     np.savetxt(folder / "rows.csv", rows, delimiter=",", fmt="%.9g")
     print(nanoseconds_a_row(forest, rows))
 

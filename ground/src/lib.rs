@@ -12,6 +12,7 @@ pub mod demo;
 pub mod detect;
 pub mod history;
 pub mod ingest;
+pub mod operations;
 pub mod report;
 pub mod simulate;
 pub mod tables;

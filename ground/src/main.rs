@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cabinwatch_ground::commands::{
-    broker, broker_config, check_config, demo, detect, ingest, keygen, logging, publish, report, retrain,
-    simulate, tables,
+    broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, publish, report,
+    retrain, simulate, tables,
 };
 use cabinwatch_ground::config::{self, Flag, LogConfig};
 use clap::{Parser, Subcommand};
@@ -35,6 +35,8 @@ enum Command {
     Detect(detect::DetectArgs),
     /// Train a model on EDR files and sign it
     Retrain(retrain::RetrainArgs),
+    /// Take over the model in use today, or show the one in the model folder
+    Model(model::ModelArgs),
     /// Put a trained model on the broker for the aircraft to fetch
     Publish(publish::PublishArgs),
     /// Mail what was confirmed in a period, from the tables alone
@@ -62,6 +64,7 @@ impl Command {
             Self::Ingest(args) => args.flags(),
             Self::Detect(args) => args.flags(),
             Self::Retrain(args) => args.flags(),
+            Self::Model(args) => args.flags(),
             Self::Publish(args) => args.flags(),
             Self::Report(args) => args.flags(),
             Self::Tables(args) => args.flags(),
@@ -130,6 +133,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Retrain(args) => retrain::run(&config, &args, &mut out)
             .map(drop)
             .map_err(|e| usage(e, retrain::RetrainError::is_usage)),
+        Command::Model(args) => {
+            model::run(&config, &args, &mut out).map_err(|e| usage(e, model::ModelCommandError::is_usage))
+        }
         Command::Publish(_) => publish::run(&config, &mut out)
             .map(drop)
             .map_err(|e| usage(e, publish::PublishCommandError::is_usage)),

@@ -116,6 +116,62 @@ fn retrain_leaves_statistics_and_a_bundle() {
 }
 
 #[test]
+fn model_show_says_what_is_in_the_folder() {
+    let desk = Desk::new();
+    let show = |more: &[&str]| {
+        let mut command = ground(["model", "show", "--model-dir"]);
+        command.arg(desk.path("model")).args(more);
+        command
+    };
+    let said = Ended::badly(&mut show(&[]), 1);
+    assert!(said.contains("there is no model in"), "{said}");
+    Ended::well(&mut desk.retrain());
+    let shown: Value = serde_json::from_str(&Ended::well(&mut show(&["--json", "--keys"]))).expect("JSON");
+    let text = |name: &str| shown[name].as_str().expect(name).to_owned();
+    assert_eq!(
+        (text("cohort"), text("source"), text("self_test")),
+        ("fleet".into(), "trained".into(), "passed".into())
+    );
+    assert_eq!((shown["version"].as_u64(), shown["trees"].as_u64()), (Some(1), Some(100)));
+    assert_eq!((shown["trusted"].as_bool(), shown["expired"].as_bool()), (Some(true), Some(false)));
+    let keys = shown["keys"].as_array().expect("keys");
+    assert_eq!((keys.len(), keys[0]["edr_point"].as_str()), (2, Some("AUTH")));
+    let table = Ended::well(&mut show(&[]));
+    assert!(table.contains("trained on") && table.contains("trusted here"), "{table}");
+    assert!(!table.contains("EAP timeout"), "keys are shown when asked for: {table}");
+}
+
+#[test]
+fn a_broken_import_names_file_and_line_and_leaves_the_model_alone() {
+    let desk = Desk::new();
+    Ended::well(&mut desk.retrain());
+    let before = fs::read(desk.path("model/model.cwm")).expect("a bundle");
+    let (zscore, forest) = (desk.path("zscore_stats.csv"), desk.path("FOREST.json"));
+    fs::write(&forest, "{}").expect("written");
+    let import = || {
+        let mut command = ground(["model", "import", "--zscore"]);
+        command.arg(&zscore).arg("--forest").arg(&forest).arg("--model-dir").arg(desk.path("model"));
+        command
+    };
+    for (statistics, expected) in [
+        (
+            "fault_key,mean_rate,std_rate\nDHCP | x,1,2\nDHCP | y,a,2\n",
+            "zscore_stats.csv:3: mean_rate is `a`",
+        ),
+        (
+            "fault_key,mean_rate,std_rate\nDHCP | x,1,2\n",
+            "FOREST.json: it is no exported forest: missing field",
+        ),
+    ] {
+        fs::write(&zscore, statistics).expect("written");
+        let said = Ended::badly(&mut import(), 1);
+        assert!(said.contains(expected), "{said}");
+    }
+    assert_eq!(fs::read(desk.path("model/model.cwm")).expect("a bundle"), before);
+    Ended::badly(&mut ground(["model", "import", "--zscore", "x"]), 2);
+}
+
+#[test]
 fn detect_fills_six_tables_that_can_be_read_in_three_formats_and_mails_a_report() {
     let desk = Desk::new();
     Ended::well(&mut desk.retrain());

@@ -10,4 +10,5 @@ mod faults;
 mod gateway_logs;
 mod kill;
 mod mosquitto;
+mod operations;
 mod readme;

@@ -1,4 +1,4 @@
-//! What README.md tells people to type exists.
+//! What README.md and docs/migrating.md tell people to type exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,13 +16,17 @@ fn read(name: &str) -> String {
 
 /// The lines of the fenced `sh` blocks, and every `code span` on one line.
 fn commands(markdown: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<String> = Vec::new();
     let mut fence: Option<&str> = None;
     for line in markdown.lines() {
         match (fence, line.strip_prefix("```")) {
             (None, Some(language)) => fence = Some(language),
             (Some(_), Some(_)) => fence = None,
-            (Some("sh"), None) => found.push(line.trim().to_owned()),
+            // A backslash at the end goes on with the next line.
+            (Some("sh"), None) => match found.last_mut().filter(|last| last.ends_with('\\')) {
+                Some(last) => *last = format!("{} {}", last.trim_end_matches('\\'), line.trim()),
+                None => found.push(line.trim().to_owned()),
+            },
             (Some(_), None) => {}
             (None, None) => found.extend(line.split('`').skip(1).step_by(2).map(str::to_owned)),
         }
@@ -48,8 +52,17 @@ fn make_targets_in_the_readme_exist() {
 /// Every subcommand and every flag that the README shows is in the program's help.
 #[test]
 fn commands_in_the_readme_exist_with_their_flags() {
+    check_commands("README.md", 8);
+}
+
+#[test]
+fn commands_of_the_first_day_exist_with_their_flags() {
+    check_commands("docs/migrating.md", 6);
+}
+
+fn check_commands(document: &str, least: usize) {
     let mut checked = 0;
-    for command in commands(&read("README.md")) {
+    for command in commands(&read(document)) {
         let words: Vec<_> = command.split_whitespace().collect();
         let [program @ ("cabinwatch-agent" | "cabinwatch-ground"), rest @ ..] = words.as_slice() else {
             continue;
@@ -61,11 +74,11 @@ fn commands_in_the_readme_exist_with_their_flags() {
         let mut help = if *program == "cabinwatch-agent" { agent([]) } else { ground([]) };
         let help = Ended::well(help.args(&subcommands).arg("--help"));
         for flag in rest.iter().filter(|word| word.starts_with("--")) {
-            assert!(help.contains(flag), "README.md says `{command}`, but its help has no {flag}:\n{help}");
+            assert!(help.contains(flag), "{document} says `{command}`, but its help has no {flag}:\n{help}");
         }
         checked += 1;
     }
-    assert!(checked >= 8, "README.md shows only {checked} commands");
+    assert!(checked >= least, "{document} shows only {checked} commands");
 }
 
 #[test]
@@ -76,4 +89,24 @@ fn files_the_readme_links_to_exist() {
             assert!(root().join(target).exists(), "README.md links to {target}, which does not exist");
         }
     }
+}
+
+/// Every `section.setting` that docs/migrating.md names is one that `check-config` lists.
+#[test]
+fn settings_in_the_migration_guide_exist() {
+    let listed = Ended::well(&mut ground(["check-config", "--json"]));
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed).expect("JSON");
+    let settings: BTreeSet<_> = listed.iter().filter_map(|setting| setting["key"].as_str()).collect();
+    let sections: BTreeSet<_> = settings.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
+    let guide = read("docs/migrating.md");
+    let named: BTreeSet<_> = commands(&guide)
+        .into_iter()
+        .filter(|code| code.split_once('.').is_some_and(|(section, _)| sections.contains(section)))
+        .filter(|code| code.chars().all(|letter| letter.is_ascii_lowercase() || "._".contains(letter)))
+        .collect();
+    let unknown: Vec<_> = named.iter().filter(|name| !settings.contains(name.as_str())).collect();
+    // A file of the model folder looks like a setting.
+    let unknown: Vec<_> = unknown.into_iter().filter(|name| !name.ends_with(".cwm")).collect();
+    assert!(unknown.is_empty(), "docs/migrating.md names settings that do not exist: {unknown:?}");
+    assert!(named.len() >= 25, "docs/migrating.md names only {} settings", named.len());
 }

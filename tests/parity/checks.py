@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Where users find the exporter; the tests use the same.
+sys.path.append(str(ROOT / "deploy/migrate"))
 
 
 class Checks:

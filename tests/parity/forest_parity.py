@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from checks import Checks, built, run
+from export_forest import document
 from sklearn.ensemble import IsolationForest
-from trees import dump
 
 TOLERANCE = 1e-6
 SEED = 20261121
@@ -41,7 +41,7 @@ def extremes(features):
 
 def our_scores(forest, rows, folder):
     """Score and verdict of every row by our scorer."""
-    (folder / "forest.json").write_text(json.dumps(dump(forest)))
+    (folder / "forest.json").write_text(json.dumps(document(forest, rows)))
     lines = (",".join(repr(float(value)) for value in row) for row in rows)
     (folder / "rows.csv").write_text("\n".join(lines) + "\n")
     printed = run(built("examples/score_forest"), folder / "forest.json", folder / "rows.csv")
@@ -68,7 +68,9 @@ def compare(checks, name, forest, rows, folder):
         f"{name}: predict, {int((predicted == -1).sum())} anomalies",
         len(unequal) == 0,
         f"{len(unequal)} differ, first {rows[unequal[0]].tolist()} at score {scores[unequal[0]]!r}"
-        f" with offset {forest.offset_!r}" if len(unequal) else "",
+        f" with offset {forest.offset_!r}"
+        if len(unequal)
+        else "",
     )
 
 

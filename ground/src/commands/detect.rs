@@ -10,6 +10,7 @@ use super::read_history::{parse_now, print_read, read_history, system_now};
 use crate::config::Config;
 use crate::detect::{self, DetectSummary, WindowLengthDiffers};
 use crate::history::{self, HistoryError, ReadOptions};
+use crate::operations::{BatchCommand, BatchRun};
 use crate::report::{self, ReportError, Run};
 use crate::tables::{self, TablesError, WindowVersion};
 use crate::train::folder::{FolderError, ModelFolder};
@@ -29,6 +30,9 @@ pub struct DetectArgs {
     /// Where the mail goes, e.g. file:///data/mail
     #[arg(long, value_name = "URL")]
     pub mail: Option<String>,
+    /// File to leave metrics in for the node exporter's textfile collector, or the folder for it
+    #[arg(long, value_name = "PATH")]
+    pub metrics_file: Option<PathBuf>,
     /// Run as at this instant instead of the system's clock
     #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
     pub now: Option<UnixSeconds>,
@@ -66,6 +70,11 @@ impl DetectArgs {
             ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),
             ("--tables", "tables.url", self.tables.clone()),
             ("--mail", "mail.url", self.mail.clone()),
+            (
+                "--metrics-file",
+                "metrics.textfile",
+                self.metrics_file.as_ref().map(|path| path.display().to_string()),
+            ),
         ]
     }
 }
@@ -89,6 +98,13 @@ impl DetectError {
 /// # Errors
 /// When a step fails. The tables are written as a whole or not at all.
 pub fn run(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<DetectSummary, DetectError> {
+    let run = BatchRun::begin(BatchCommand::Detect, &config.metrics);
+    let result = detect(config, args, out);
+    run.end_detect(result.as_ref().ok());
+    result
+}
+
+fn detect(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<DetectSummary, DetectError> {
     let now = args.now.unwrap_or_else(system_now);
     let folder = ModelFolder::of(&config.model)?;
     let bundle = folder.read_bundle()?;

@@ -7,7 +7,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Config, Flag};
-use crate::ingest::{self, IngestError, Summary};
+use crate::ingest::{self, IngestError, Monitor, Summary};
+use crate::operations::{Server, ServerError};
 use crate::tables::{self, TablesError};
 
 /// How often the numbers go to the log.
@@ -25,6 +26,9 @@ pub struct IngestArgs {
     /// Folder of the window archive, e.g. file:///data/archive
     #[arg(long, value_name = "URL")]
     pub archive: Option<String>,
+    /// Where to answer /healthz, /readyz and /metrics: a port on this machine, or ADDRESS:PORT
+    #[arg(long, value_name = "LISTEN")]
+    pub metrics: Option<String>,
     /// This process's name at the broker, unlike that of any other process
     #[arg(long, value_name = "NAME")]
     pub client_id: Option<String>,
@@ -42,6 +46,9 @@ pub enum IngestCommandError {
     /// Ingest.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// The metrics.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// The runtime or its signals.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
@@ -54,7 +61,7 @@ impl IngestCommandError {
         match self {
             Self::Tables(error) => matches!(error, TablesError::Url(_) | TablesError::Name { .. }),
             Self::Ingest(error) => matches!(error, IngestError::Broker(_) | IngestError::ArchiveUrl(_)),
-            Self::Start(_) => false,
+            Self::Server(_) | Self::Start(_) => false,
         }
     }
 }
@@ -67,6 +74,7 @@ impl IngestArgs {
             ("--broker", "broker.url", self.broker.clone()),
             ("--tables", "tables.url", self.tables.clone()),
             ("--archive", "ingest.archive", self.archive.clone()),
+            ("--metrics", "metrics.listen", self.metrics.clone()),
             ("--client-id", "ingest.client_id", self.client_id.clone()),
             ("--share", "ingest.share", self.share.clone()),
         ]
@@ -78,6 +86,10 @@ impl IngestArgs {
 /// # Errors
 /// When it can't start.
 pub fn run(config: &Config) -> Result<(), IngestCommandError> {
+    let monitor = Monitor::default();
+    // The configuration has been checked. The server starts first, and ends last: it says what goes on meanwhile.
+    let address = config.metrics.address().unwrap_or_default();
+    let _server = address.map(|address| Server::start(address, monitor.clone())).transpose()?;
     let tables = tables::open(&config.tables.url, &config.tables)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let summary = runtime.block_on(async {
@@ -85,18 +97,21 @@ pub fn run(config: &Config) -> Result<(), IngestCommandError> {
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let (stop, stopped) = watch::channel(false);
         let (progress, numbers) = watch::channel(Summary::default());
+        let watched = monitor.clone();
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
             tracing::info!("stopping after the group in hand");
+            // Before anything else: whoever asks whether this process is ready must not hear yes any more.
+            watched.stopping();
             stop.send_replace(true);
             // Held, or the receiver would take its loss for a stop; a second signal changes nothing.
             stop.closed().await;
         });
         tokio::spawn(report(numbers));
-        Ok::<_, IngestCommandError>(ingest::run(config, tables, stopped, &progress).await?)
+        Ok::<_, IngestCommandError>(ingest::run_watched(config, tables, stopped, &progress, &monitor).await?)
     })?;
     tracing::info!(summary = %as_json(&summary), "stopped");
     Ok(())

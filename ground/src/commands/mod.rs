@@ -8,6 +8,7 @@ pub mod detect;
 pub mod ingest;
 pub mod keygen;
 pub mod logging;
+pub mod model;
 pub mod progress;
 pub mod publish;
 mod read_history;

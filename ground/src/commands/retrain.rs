@@ -10,6 +10,7 @@ use comfy_table::Table;
 use super::read_history::{parse_now, print_read, read_history, system_now};
 use crate::config::Config;
 use crate::history::{self, HistoryError};
+use crate::operations::{BatchCommand, BatchRun};
 use crate::train::folder::{FolderError, ModelFolder};
 use crate::train::{BundleError, BundleSettings, Evaluation, TrainError, Training, bundle};
 
@@ -25,6 +26,9 @@ pub struct RetrainArgs {
     /// Folder for model.cwm, zscore_stats.csv and evaluation.json
     #[arg(long, value_name = "DIR")]
     pub model_dir: Option<PathBuf>,
+    /// File to leave metrics in for the node exporter's textfile collector, or the folder for it
+    #[arg(long, value_name = "PATH")]
+    pub metrics_file: Option<PathBuf>,
     /// Count the days back from here instead of from the system's clock
     #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
     pub now: Option<UnixSeconds>,
@@ -58,6 +62,11 @@ impl RetrainArgs {
             ("--history", "history.url", self.history.clone()),
             ("--days", "retrain.days", self.days.map(|days| days.to_string())),
             ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),
+            (
+                "--metrics-file",
+                "metrics.textfile",
+                self.metrics_file.as_ref().map(|path| path.display().to_string()),
+            ),
         ]
     }
 }
@@ -80,6 +89,13 @@ impl RetrainError {
 /// # Errors
 /// When history, training or the model folder fail; the bundle of before is still there then.
 pub fn run(config: &Config, args: &RetrainArgs, out: &mut dyn Write) -> Result<Evaluation, RetrainError> {
+    let run = BatchRun::begin(BatchCommand::Retrain, &config.metrics);
+    let result = retrain(config, args, out);
+    run.end_retrain(result.as_ref().ok());
+    result
+}
+
+fn retrain(config: &Config, args: &RetrainArgs, out: &mut dyn Write) -> Result<Evaluation, RetrainError> {
     let folder = ModelFolder::of(&config.model)?;
     let version = folder.next_version()?;
     let now = system_now();

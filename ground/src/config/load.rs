@@ -78,6 +78,7 @@ fn wrong(config: &Config) -> Option<(&'static str, &'static str)> {
         Contamination::Auto(_) => true,
     };
     let threshold = config.detect.z_threshold;
+    let metrics = config.metrics.address();
     let checks = [
         ("history.window_seconds", config.history.window_seconds > 0, "must be at least 1"),
         ("history.newest_files", config.history.newest_files > 0, "must be at least 1"),
@@ -104,6 +105,7 @@ fn wrong(config: &Config) -> Option<(&'static str, &'static str)> {
             (1..=MAX_GROUP).contains(&config.ingest.group_messages),
             "must be 1 to 16384",
         ),
+        ("metrics.listen", metrics.is_ok(), metrics.err().unwrap_or_default()),
         (
             "log.level",
             LEVELS.contains(&config.log.level.as_str()),
@@ -197,6 +199,7 @@ mod tests {
             ("[ingest]\nclient = \"x\"", "ingest.client"),
             ("[tables]\nttl_days = 7301", "tables.ttl_days"),
             ("[tables]\nconsistency = \"one\"", "tables.consistency"),
+            ("[metrics]\nlisten = \"localhost\"", "metrics.listen"),
             ("[log]\nlevel = \"loud\"", "log.level"),
         ] {
             let error = from_file(text).expect_err(text);

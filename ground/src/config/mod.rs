@@ -7,6 +7,7 @@ mod ingest;
 mod load;
 mod log;
 mod mail;
+mod metrics;
 mod model;
 mod retrain;
 mod tables;
@@ -18,6 +19,7 @@ pub use ingest::IngestConfig;
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, Flag, load};
 pub use log::LogConfig;
 pub use mail::{Language, MailConfig};
+pub use metrics::MetricsConfig;
 pub use model::ModelConfig;
 pub use retrain::{Auto, Contamination, MaxSamples, RetrainConfig};
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Ingest from the aircraft.
     pub ingest: IngestConfig,
+    /// What operators are shown.
+    pub metrics: MetricsConfig,
     /// Logging.
     pub log: LogConfig,
 }

@@ -28,6 +28,23 @@ pub enum RejectReason {
     OpenQuote,
 }
 
+impl RejectReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [Self::FieldCount, Self::Date, Self::NotUtf8, Self::TooLong, Self::OpenQuote];
+
+    /// The reason as `evaluation.json` and the metrics name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FieldCount => "field_count",
+            Self::Date => "date",
+            Self::NotUtf8 => "not_utf8",
+            Self::TooLong => "too_long",
+            Self::OpenQuote => "open_quote",
+        }
+    }
+}
+
 impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -188,8 +188,7 @@ impl<'a> Group<'a> {
             Frame::Window(window) => self.window(&frame.tail, frame.seq, window)?,
             Frame::Loss(loss) => {
                 tracing::warn!(tail = %frame.tail, reason = loss.reason.as_str(), count = loss.count, "the aircraft reports a loss");
-                self.summary.losses += 1;
-                self.summary.lost = self.summary.lost.saturating_add(loss.count);
+                self.summary.lose(loss.reason, loss.count);
                 self.batch.losses.push(LossRecord { frame, loss: *loss });
             }
             Frame::StreamStart(start) => {
@@ -209,6 +208,7 @@ impl<'a> Group<'a> {
         }
         self.aircraft(tail).model = Some(frame.model);
         self.summary.differing += scored.differing;
+        self.summary.newest_window_end = self.summary.newest_window_end.max(Some(scored.window.window.end()));
         self.batch.windows.push(scored.window);
         Ok(())
     }
@@ -239,7 +239,7 @@ impl<'a> Group<'a> {
         let Refusal { reason, message } = refusal;
         let seq = frame.map(|(_, seq)| seq.0);
         tracing::warn!(%tail, seq, message, "set aside what could not be stored as rows");
-        self.summary.set_aside += 1;
+        self.summary.put_aside(reason);
         let bytes = bytes[..bytes.len().min(MAX_FRAME_BYTES)].to_vec();
         self.batch.set_aside.push(SetAside {
             tail: tail.clone(),

@@ -12,6 +12,7 @@ use super::archive::{Archive, ArchiveError};
 use super::frames::{self, Refusal};
 use super::group::{self, Collected, Group, StreamKey};
 use super::models::Models;
+use super::monitor::Backlog;
 use super::summary::Summary;
 use crate::tables::{Ledger, StreamState, Tables, TablesError};
 
@@ -141,6 +142,16 @@ impl Intake {
         }
         self.models.trim();
         Ok(())
+    }
+
+    /// How many streams there are, how many of them have frames missing, and how many frames those hold back.
+    pub fn backlog(&self) -> Backlog {
+        let mut backlog = Backlog { streams: self.ledgers.len() as u64, ..Backlog::default() };
+        for held_back in self.ledgers.values().map(Ledger::held_back).filter(|frames| *frames > 0) {
+            backlog.waiting_streams += 1;
+            backlog.held_back_frames += held_back;
+        }
+        backlog
     }
 
     /// How far each aircraft's current stream is: the one that moved last.

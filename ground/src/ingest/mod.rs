@@ -21,6 +21,7 @@ mod group;
 mod intake;
 mod membership;
 mod models;
+mod monitor;
 mod service;
 mod summary;
 mod worker;
@@ -30,5 +31,7 @@ mod fixture;
 
 pub use archive::ArchiveError;
 pub use intake::IntakeError;
-pub use service::{IngestError, run};
-pub use summary::Summary;
+pub use monitor::{Backlog, Monitor};
+pub(crate) use monitor::{Link, Standing, Store};
+pub use service::{IngestError, run, run_watched};
+pub use summary::{SET_ASIDE_REASONS, Summary};

@@ -15,6 +15,7 @@ use super::archive::{Archive, ArchiveError};
 use super::backoff::Backoff;
 use super::intake::{Intake, IntakeError};
 use super::membership::Membership;
+use super::monitor::Monitor;
 use super::summary::Summary;
 use super::worker::{Done, Worker, message};
 use crate::broker::{self, BrokerError, Connection, Consumer, Delivery, LinkEvent};
@@ -52,8 +53,22 @@ pub enum IngestError {
 pub async fn run(
     config: &Config,
     tables: Box<dyn Tables>,
+    stop: watch::Receiver<bool>,
+    progress: &watch::Sender<Summary>,
+) -> Result<Summary, IngestError> {
+    run_watched(config, tables, stop, progress, &Monitor::default()).await
+}
+
+/// The same, and tells `monitor` all the while where it stands.
+///
+/// # Errors
+/// When the configuration can't work, or the tables can't be read at start.
+pub async fn run_watched(
+    config: &Config,
+    tables: Box<dyn Tables>,
     mut stop: watch::Receiver<bool>,
     progress: &watch::Sender<Summary>,
+    monitor: &Monitor,
 ) -> Result<Summary, IngestError> {
     let archive = archive_dir(&config.ingest.archive)?.map(|dir| Archive::open(&dir)).transpose()?;
     let group = usize::try_from(config.ingest.group_messages.max(1)).unwrap_or(usize::MAX);
@@ -67,11 +82,13 @@ pub async fn run(
         group,
         membership: Membership::Apart,
         consumer,
-        worker: Worker::new(intake),
+        worker: Worker::new(intake, monitor.clone()),
         waiting: Vec::new(),
         summary: Summary::default(),
         progress,
+        monitor,
     };
+    monitor.started(2 * group);
     let mut backoff = CONNECT_BACKOFF;
     while !stopping(&stop) {
         // Later a file may be missing for the moment in which it is renewed.
@@ -92,7 +109,7 @@ pub async fn run(
         };
         tracing::warn!(reason, wait_ms = wait.as_millis(), "no connection to the broker");
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = monitor.alive_during(tokio::time::sleep(wait)) => {}
             () = told_to_stop(&mut stop) => {}
         }
     }
@@ -139,6 +156,7 @@ struct Service<'p> {
     /// What is counted here; the intake counts the rest.
     summary: Summary,
     progress: &'p watch::Sender<Summary>,
+    monitor: &'p Monitor,
 }
 
 impl Service<'_> {
@@ -153,10 +171,12 @@ impl Service<'_> {
         self.waiting.clear();
         self.membership = Membership::Apart;
         loop {
+            self.monitor.turn(self.waiting.len());
             if stopping(stop) {
                 if let Err(error) = self.leave(connection).await {
-                    self.give_up().await?;
-                    return Ok(End::Lost(error.to_string()));
+                    let reason = error.to_string();
+                    self.give_up(&reason).await?;
+                    return Ok(End::Lost(reason));
                 }
                 if self.may_go() {
                     return Ok(End::Stopped);
@@ -177,11 +197,13 @@ impl Service<'_> {
                         let client_id = self.consumer.client_id();
                         tracing::info!(session_present, client_id, "connected to the broker");
                         self.summary.connections += 1;
+                        self.monitor.connected();
                         self.report();
                         connection.subscribe([self.consumer.frames_filter(), self.consumer.status_filter()]).await
                     }
                     LinkEvent::Subscribed => {
                         backoff.reset();
+                        self.monitor.subscribed();
                         self.membership = if self.is_member() { Membership::In } else { Membership::Apart };
                         self.greet(connection).await
                     }
@@ -191,18 +213,20 @@ impl Service<'_> {
                     }
                     LinkEvent::Message(delivery) => self.receive(connection, delivery).await,
                     LinkEvent::Ended(reason) => {
-                        self.give_up().await?;
+                        self.give_up(&reason).await?;
                         return Ok(End::Lost(reason));
                     }
                     LinkEvent::Denied(reason) => {
-                        self.give_up().await?;
+                        self.give_up(&reason).await?;
                         return Ok(End::Denied(reason));
                     }
                 },
+                () = self.monitor.pause() => Ok(()),
             };
             if let Err(error) = sent {
-                self.give_up().await?;
-                return Ok(End::Lost(error.to_string()));
+                let reason = error.to_string();
+                self.give_up(&reason).await?;
+                return Ok(End::Lost(reason));
             }
         }
     }
@@ -227,13 +251,15 @@ impl Service<'_> {
     }
 
     /// The connection is gone: the group in hand is still stored, and its messages come again as duplicates.
-    async fn give_up(&mut self) -> Result<(), IngestError> {
+    async fn give_up(&mut self, reason: &str) -> Result<(), IngestError> {
+        self.monitor.disconnected(reason);
+        self.waiting.clear();
+        self.monitor.turn(0);
         while self.worker.is_busy() {
-            self.worker.done().await?;
+            self.monitor.alive_during(self.worker.done()).await?;
             self.worker.abandon();
         }
         self.worker.abandon();
-        self.waiting.clear();
         self.report();
         Ok(())
     }
@@ -279,6 +305,7 @@ impl Service<'_> {
             let mut summary = intake.summary();
             summary.add(&self.summary);
             summary.retries += self.worker.retries;
+            self.monitor.report(summary, || intake.backlog());
             self.progress.send_replace(summary);
         }
     }

@@ -1,6 +1,13 @@
 //! What ingest did, in numbers.
 
+use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::LossReason;
 use serde::Serialize;
+
+use crate::tables::SetAsideReason;
+
+/// Why frames are set aside, as the `set_aside` table names it.
+pub const SET_ASIDE_REASONS: [&str; 3] = ["undecodable", "nonsense", "unknown_model"];
 
 /// Counters since the start of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -27,16 +34,25 @@ pub struct Summary {
     pub losses: u64,
     /// What those records say was lost: events, lines or frames.
     pub lost: u64,
+    /// The same by reason, in the order of [`LossReason::ALL`].
+    #[serde(skip)]
+    pub lost_by_reason: [u64; LossReason::ALL.len()],
     /// Frames that will never come.
     pub gaps: u64,
     /// Frames and messages set aside.
     pub set_aside: u64,
+    /// The same by reason, in the order of [`SET_ASIDE_REASONS`].
+    #[serde(skip)]
+    pub set_aside_by_reason: [u64; SET_ASIDE_REASONS.len()],
     /// Frames set aside for want of a model that have become rows since.
     pub recovered: u64,
     /// Messages that were ignored: on a topic that is none of ours, or beyond what may wait.
     pub ignored: u64,
     /// Attempts to store that failed and were repeated.
     pub retries: u64,
+    /// End of the newest window that was stored; none before the first.
+    #[serde(skip)]
+    pub newest_window_end: Option<UnixSeconds>,
 }
 
 impl Summary {
@@ -60,8 +76,34 @@ impl Summary {
             (&mut self.ignored, other.ignored),
             (&mut self.retries, other.retries),
         ];
-        for (ours, theirs) in pairs {
+        let by_reason = self.lost_by_reason.iter_mut().zip(other.lost_by_reason);
+        let by_reason = by_reason.chain(self.set_aside_by_reason.iter_mut().zip(other.set_aside_by_reason));
+        for (ours, theirs) in pairs.into_iter().chain(by_reason) {
             *ours = ours.saturating_add(theirs);
+        }
+        self.newest_window_end = self.newest_window_end.max(other.newest_window_end);
+    }
+
+    /// Counts a loss record.
+    pub(super) fn lose(&mut self, reason: LossReason, count: u64) {
+        self.losses += 1;
+        self.lost = self.lost.saturating_add(count);
+        let place = LossReason::ALL.iter().position(|known| *known == reason);
+        if let Some(lost) = place.and_then(|place| self.lost_by_reason.get_mut(place)) {
+            *lost = lost.saturating_add(count);
+        }
+    }
+
+    /// Counts a frame or message that is set aside.
+    pub(super) fn put_aside(&mut self, reason: SetAsideReason) {
+        self.set_aside += 1;
+        let place = match reason {
+            SetAsideReason::Undecodable => 0,
+            SetAsideReason::Nonsense => 1,
+            SetAsideReason::UnknownModel(_) => 2,
+        };
+        if let Some(count) = self.set_aside_by_reason.get_mut(place) {
+            *count += 1;
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
 use super::intake::{Intake, IntakeError, Message, MessageKind};
+use super::monitor::Monitor;
 use crate::broker::Delivery;
 
 /// Between attempts to store.
@@ -39,6 +40,7 @@ pub(super) fn message(delivery: &Delivery) -> Option<Message<'_>> {
 pub(super) struct Worker {
     state: State,
     backoff: Backoff,
+    monitor: Monitor,
     /// Attempts that failed and were repeated.
     pub retries: u64,
 }
@@ -63,8 +65,8 @@ pub(super) enum Done {
 }
 
 impl Worker {
-    pub fn new(intake: Intake) -> Self {
-        Self { state: State::Idle { intake, since: Instant::now() }, backoff: BACKOFF, retries: 0 }
+    pub fn new(intake: Intake, monitor: Monitor) -> Self {
+        Self { state: State::Idle { intake, since: Instant::now() }, backoff: BACKOFF, monitor, retries: 0 }
     }
 
     pub const fn is_busy(&self) -> bool {
@@ -83,6 +85,7 @@ impl Worker {
     }
 
     pub fn start(&mut self, deliveries: Vec<Delivery>) {
+        self.monitor.storing(deliveries.len());
         self.state = match mem::replace(&mut self.state, State::Gone) {
             State::Idle { intake, .. } | State::Waiting { intake, .. } => {
                 State::Storing(tokio::task::spawn_blocking(move || store(intake, deliveries)))
@@ -94,7 +97,10 @@ impl Worker {
     /// Gives up a group that waits for its next attempt: the broker still has it.
     pub fn abandon(&mut self) {
         self.state = match mem::replace(&mut self.state, State::Gone) {
-            State::Waiting { intake, .. } => State::Idle { intake, since: Instant::now() },
+            State::Waiting { intake, .. } => {
+                self.monitor.abandoned();
+                State::Idle { intake, since: Instant::now() }
+            }
             other => other,
         };
     }
@@ -132,11 +138,13 @@ impl Worker {
         match result {
             Ok(committed) => {
                 self.backoff.reset();
+                self.monitor.stored();
                 self.state = State::Idle { intake, since: Instant::now() };
                 Done::Stored { deliveries, committed }
             }
             Err(error) => {
                 let wait = self.backoff.next();
+                self.monitor.store_failed(&error);
                 tracing::error!(%error, wait_ms = wait.as_millis(), "cannot store; nothing is acknowledged until it works");
                 self.state = State::Waiting { intake, deliveries, until: Instant::now() + wait };
                 Done::Again

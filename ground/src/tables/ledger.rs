@@ -67,6 +67,12 @@ impl Ledger {
         FrameSeq(self.committed)
     }
 
+    /// How many frames are stored, but can't be committed because others before them are missing.
+    #[must_use]
+    pub fn held_back(&self) -> u64 {
+        self.received.to_vec().iter().map(|run| run.count()).sum()
+    }
+
     /// Takes note of a frame.
     pub fn take(&mut self, seq: FrameSeq) -> Taken {
         let seq = seq.0;

@@ -9,11 +9,7 @@ const CALENDAR: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_79
 
 /// A time that has its place in a calendar.
 pub(super) fn time(what: &'static str, at: UnixSeconds) -> Result<UnixSeconds, TablesError> {
-    if CALENDAR.contains(&at.0) {
-        Ok(at)
-    } else {
-        Err(TablesError::Value { what, value: at.0.to_string() })
-    }
+    if CALENDAR.contains(&at.0) { Ok(at) } else { Err(TablesError::Value { what, value: at.0.to_string() }) }
 }
 
 /// A bound of a query; one beyond the calendar is one at its end.

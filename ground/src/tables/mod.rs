@@ -24,8 +24,8 @@ mod conformance;
 #[cfg(test)]
 pub(crate) mod examples;
 
-pub use cassandra::InitStep;
 use cassandra::CassandraTables;
+pub use cassandra::InitStep;
 pub use cell::Cell;
 pub use error::TablesError;
 pub use ledger::{Ledger, Taken};

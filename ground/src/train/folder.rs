@@ -1,11 +1,16 @@
-//! The model folder: `model.cwm`, `zscore_stats.csv`, `evaluation.json`, and the key the bundle is signed with.
+//! The model folder: `model.cwm`, `zscore_stats.csv`, `evaluation.json` or `import.json`, and the key the bundle is
+//! signed with.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::{Limits, Model, ModelVersion, PublicKey, SignedBundle};
+use cabinwatch_shared::zscore::KeyStatistics;
+use serde::Serialize;
 
+use super::import::{ImportRecord, ImportedModel};
 use super::keys::{KeyError, SigningPair, public_hex, public_path, read_public};
 use super::{Evaluation, Training, stats_csv};
 use crate::config::ModelConfig;
@@ -17,6 +22,8 @@ pub const BUNDLE_FILE: &str = "model.cwm";
 pub const STATISTICS_FILE: &str = "zscore_stats.csv";
 /// How the model does on its own training rows.
 pub const EVALUATION_FILE: &str = "evaluation.json";
+/// Where an imported model comes from.
+pub const IMPORT_FILE: &str = "import.json";
 /// The folder's own private key.
 pub const KEY_FILE: &str = "signing.key";
 
@@ -165,7 +172,7 @@ impl ModelFolder {
         version.0.checked_add(1).map(ModelVersion).ok_or_else(|| FolderError::LastVersion(self.dir.clone()))
     }
 
-    /// Puts everything into the folder, each file as a whole, the bundle last.
+    /// Puts what training made into the folder, each file as a whole, the bundle last.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -177,18 +184,76 @@ impl ModelFolder {
         bundle: &[u8],
         signer: PublicKey,
     ) -> Result<(), FolderError> {
+        let statistics = aggregates.keys().zip(training.statistics.iter().copied());
+        self.put(statistics, (EVALUATION_FILE, evaluation), bundle, signer)
+    }
+
+    /// Puts what was imported into the folder, each file as a whole, the bundle last.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_imported(
+        &self,
+        model: &ImportedModel,
+        record: &ImportRecord,
+        bundle: &[u8],
+        signer: PublicKey,
+    ) -> Result<(), FolderError> {
+        self.put(model.printed_statistics(), (IMPORT_FILE, record), bundle, signer)
+    }
+
+    /// What the files beside the bundle say about where a model comes from.
+    #[must_use]
+    pub fn origin(&self, version: ModelVersion) -> Option<Origin> {
+        let read = |file: &str| {
+            let json: serde_json::Value =
+                serde_json::from_slice(&fs::read(self.dir.join(file)).ok()?).ok()?;
+            // A file that another version left says nothing about this one.
+            (json.get("model_version")?.as_u64()? == u64::from(version.0)).then_some(json)
+        };
+        read(IMPORT_FILE).map(Origin::Imported).or_else(|| read(EVALUATION_FILE).map(Origin::Trained))
+    }
+
+    fn put<'a>(
+        &self,
+        statistics: impl Iterator<Item = (FaultKey<'a>, KeyStatistics)>,
+        (origin_file, origin): (&'static str, &impl Serialize),
+        bundle: &[u8],
+        signer: PublicKey,
+    ) -> Result<(), FolderError> {
         fs::create_dir_all(&self.dir)
             .map_err(|source| FolderError::Write { path: self.dir.clone(), source })?;
-        let statistics = stats_csv::write(aggregates.keys().zip(training.statistics.iter().copied()))
+        let statistics = stats_csv::write(statistics)
             .map_err(|error| FolderError::Encode { file: STATISTICS_FILE, reason: error.to_string() })?;
-        let mut evaluation = serde_json::to_vec_pretty(evaluation)
-            .map_err(|error| FolderError::Encode { file: EVALUATION_FILE, reason: error.to_string() })?;
-        evaluation.push(b'\n');
+        let mut origin = serde_json::to_vec_pretty(origin)
+            .map_err(|error| FolderError::Encode { file: origin_file, reason: error.to_string() })?;
+        origin.push(b'\n');
         write_whole(&self.dir.join(STATISTICS_FILE), &statistics)?;
-        write_whole(&self.dir.join(EVALUATION_FILE), &evaluation)?;
+        write_whole(&self.dir.join(origin_file), &origin)?;
         // A key that lies elsewhere leaves its public half here, so that the folder can be checked by itself.
         write_whole(&public_path(&self.dir.join(KEY_FILE)), format!("{}\n", public_hex(signer)).as_bytes())?;
-        write_whole(&self.bundle_path(), bundle)
+        write_whole(&self.bundle_path(), bundle)?;
+        // The other origin's file is about a model that is no longer here.
+        let other = if origin_file == IMPORT_FILE { EVALUATION_FILE } else { IMPORT_FILE };
+        remove(&self.dir.join(other))
+    }
+}
+
+/// Where a model comes from, as the file beside its bundle says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// `retrain` made it: the content of `evaluation.json`.
+    Trained(serde_json::Value),
+    /// `model import` made it: the content of `import.json`.
+    Imported(serde_json::Value),
+}
+
+fn remove(path: &Path) -> Result<(), FolderError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(FolderError::Write { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,16 +8,15 @@ pub mod evaluation;
 pub mod folder;
 mod forest;
 mod grow;
-mod import;
+pub mod import;
 pub mod keys;
 mod pack;
 mod quantile;
 mod stats_csv;
 
-pub use bundle::{BundleError, BundleSettings, bundle};
+pub use bundle::{BundleError, BundleParts, BundleSettings, bundle, seal};
 pub use evaluation::Evaluation;
 pub use forest::{ForestSettings, TrainError, TrainingRows, grow_forest};
-pub use import::{ImportError, import_sklearn_json};
 pub use keys::{KeyError, SigningPair};
 pub use pack::{ForestParts, PackError};
 pub use quantile::linear_percentile;

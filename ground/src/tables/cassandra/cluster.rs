@@ -159,7 +159,13 @@ impl Cluster {
         T: for<'f, 'm> DeserializeRow<'f, 'm>,
     {
         let pager = self.session.execute_iter(request.statement.clone(), request.values).await;
-        pager.map_err(Fault::driver)?.rows_stream::<T>().map_err(Fault::driver)?.map_err(Fault::driver).try_collect().await
+        pager
+            .map_err(Fault::driver)?
+            .rows_stream::<T>()
+            .map_err(Fault::driver)?
+            .map_err(Fault::driver)
+            .try_collect()
+            .await
     }
 }
 

@@ -123,10 +123,7 @@ fn roots(ca_file: &Path) -> Result<RootCertStore, TablesError> {
     Ok(roots)
 }
 
-fn certificates(
-    setting: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, TablesError> {
+fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TablesError> {
     let certificates = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unreadable(setting, path, &error.to_string()))?;

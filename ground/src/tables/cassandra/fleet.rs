@@ -41,9 +41,8 @@ impl Fleet {
             let cql = format!("UPDATE {{}}.{AIRCRAFT} USING TIMESTAMP ? SET {column} = ? WHERE tail = ?");
             cluster.prepare(&cql).await
         };
-        let aircraft = format!(
-            "SELECT tail, last_contact, online, release, model_version, stream FROM {{}}.{AIRCRAFT}"
-        );
+        let aircraft =
+            format!("SELECT tail, last_contact, online, release, model_version, stream FROM {{}}.{AIRCRAFT}");
         let add_model = format!(
             "INSERT INTO {{}}.{MODELS} (model_version, cohort, bundle) VALUES (?, ?, ?) IF NOT EXISTS"
         );
@@ -109,11 +108,7 @@ impl Fleet {
         }
     }
 
-    pub async fn model(
-        &self,
-        cluster: &Cluster,
-        version: ModelVersion,
-    ) -> Result<Option<KnownModel>, Fault> {
+    pub async fn model(&self, cluster: &Cluster, version: ModelVersion) -> Result<Option<KnownModel>, Fault> {
         let values = [Bind::BigInt(i64::from(version.0))];
         let rows: Vec<(String, Vec<u8>)> = cluster.read(Request::new(&self.model, values)).await?;
         Ok(rows.into_iter().next().map(|(cohort, bundle)| KnownModel { version, cohort, bundle }))
@@ -122,9 +117,8 @@ impl Fleet {
 
 impl AircraftRow {
     fn decode(self) -> Result<AircraftRecord, Fault> {
-        let release = self.release.map(|release| {
-            text::read_release(&release).ok_or_else(|| Fault::column("release"))
-        });
+        let release =
+            self.release.map(|release| text::read_release(&release).ok_or_else(|| Fault::column("release")));
         Ok(AircraftRecord {
             tail: decode::tail(&self.tail)?,
             last_contact: self.last_contact.map(time),

@@ -131,7 +131,10 @@ fn replication(cluster: &Cluster, config: &TablesConfig) -> Result<BTreeMap<Stri
             Some((datacenter, count)) if nodes.is_empty() => {
                 Ok([(datacenter.to_owned(), count.min(COPIES).to_string())].into())
             }
-            Some(_) => Err(wrong("tables.replication", "there are several datacenters: say how many copies each holds, e.g. \"dc1=3,dc2=3\"")),
+            Some(_) => Err(wrong(
+                "tables.replication",
+                "there are several datacenters: say how many copies each holds, e.g. \"dc1=3,dc2=3\"",
+            )),
             None => Err(wrong("tables.datacenter", "the cluster has no datacenter of this name")),
         };
     }
@@ -168,7 +171,8 @@ async fn table(
         match stored.get(*column) {
             Some(found) if found == kind => {}
             Some(found) => {
-                let message = format!("column {column} is {found}, not {kind}: it is another program's table");
+                let message =
+                    format!("column {column} is {found}, not {kind}: it is another program's table");
                 return Ok(InitStep::Differs { what, message });
             }
             None => {
@@ -210,7 +214,8 @@ async fn columns(
 }
 
 async fn ttl(cluster: &Cluster, address: &Address, definition: &Definition) -> Result<i32, Fault> {
-    let query = "SELECT default_time_to_live FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
+    let query =
+        "SELECT default_time_to_live FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
     let rows = cluster
         .session
         .query_unpaged(query, (&address.keyspace, &definition.name))
@@ -246,7 +251,10 @@ mod tests {
     #[test]
     fn replication_names_datacenters_with_their_copies() {
         let parsed = parse_replication("dc1=3, eu-west.2 = 2").expect("valid");
-        assert_eq!(parsed, [("dc1", "3"), ("eu-west.2", "2")].map(|(d, c)| (d.to_owned(), c.to_owned())).into());
+        assert_eq!(
+            parsed,
+            [("dc1", "3"), ("eu-west.2", "2")].map(|(d, c)| (d.to_owned(), c.to_owned())).into()
+        );
         for text in ["", "3", "dc1", "dc1=0", "=3", "dc1=3,", "d'c=3", "dc1=300"] {
             assert_eq!(parse_replication(text), None, "{text}");
         }

@@ -194,10 +194,8 @@ impl RowReader {
             // Without a row the key did not fail; whether the point was tried at all, the index knows.
             let quiet = (0, points.get(key.edr_point).copied().unwrap_or_default());
             let (fail, success) = rows.first().copied().unwrap_or(quiet);
-            let counts = Counts {
-                fail: decode::count("fail", fail)?,
-                success: decode::count("success", success)?,
-            };
+            let counts =
+                Counts { fail: decode::count("fail", fail)?, success: decode::count("success", success)? };
             Ok((start, counts.rate()))
         });
         let rates = cluster.side_by_side(reads).await?;

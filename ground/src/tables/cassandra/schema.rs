@@ -275,4 +275,3 @@ impl Definition {
         if self.life == Life::History { i32::try_from(seconds).unwrap_or(i32::MAX) } else { 0 }
     }
 }
-

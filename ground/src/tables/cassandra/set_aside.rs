@@ -68,12 +68,7 @@ impl Entry {
     }
 
     fn key(&self) -> [Bind; 4] {
-        [
-            Bind::text(&self.tail),
-            Bind::text(&self.stream),
-            Bind::BigInt(self.seq),
-            Bind::text(&self.digest),
-        ]
+        [Bind::text(&self.tail), Bind::text(&self.stream), Bind::BigInt(self.seq), Bind::text(&self.digest)]
     }
 
     fn total_size(&self) -> u64 {
@@ -121,10 +116,7 @@ impl SetAsideStore {
                 "DELETE FROM {{}}.{AWAITED} USING TIMESTAMP ? WHERE {WAITS} AND tail = ?"
             ))
             .await?,
-            awaited: statement(format!(
-                "SELECT model_version FROM {{}}.{AWAITED} WHERE scope = ?"
-            ))
-            .await?,
+            awaited: statement(format!("SELECT model_version FROM {{}}.{AWAITED} WHERE scope = ?")).await?,
             awaiting: statement(format!(
                 "SELECT tail, writetime(noted) AS written FROM {{}}.{AWAITED} WHERE {WAITS}"
             ))
@@ -143,7 +135,8 @@ impl SetAsideStore {
         let mut puts = Vec::new();
         for item in &batch.set_aside {
             let place = place(item)?;
-            let before = known.get(&(item.tail.clone(), place.clone())).map_or(i64::MIN, |entry| entry.written);
+            let before =
+                known.get(&(item.tail.clone(), place.clone())).map_or(i64::MIN, |entry| entry.written);
             puts.push(self.put(item, &place, cluster.now().max(before.saturating_add(1)))?);
             again.insert((item.tail.clone(), place));
         }
@@ -341,7 +334,8 @@ impl SetAsideStore {
 
 fn item(entry: &Entry, content: Content) -> Result<SetAside, Fault> {
     let model = entry.model_version.map(decode::model_version).transpose()?;
-    let reason = text::read_set_aside_reason(&content.reason, model).ok_or_else(|| Fault::column("reason"))?;
+    let reason =
+        text::read_set_aside_reason(&content.reason, model).ok_or_else(|| Fault::column("reason"))?;
     let frame = match entry.stream.as_str() {
         "" => None,
         stream => Some((decode::stream_id(stream)?, decode::seq("seq", entry.seq)?)),

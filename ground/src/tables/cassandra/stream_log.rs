@@ -97,6 +97,3 @@ fn missing(runs: &[SeqRange], last: u64) -> Vec<SeqRange> {
     }
     missing
 }
-
-
-

@@ -71,9 +71,7 @@ const GAP: &str = "tail, stream, first_seq, last_seq, noticed";
 impl Streams {
     pub async fn prepare(cluster: &Cluster) -> Result<Self, Fault> {
         let put = |column: &str| {
-            format!(
-                "UPDATE {{}}.{STREAMS} USING TIMESTAMP ? SET {column} = ? WHERE tail = ? AND stream = ?"
-            )
+            format!("UPDATE {{}}.{STREAMS} USING TIMESTAMP ? SET {column} = ? WHERE tail = ? AND stream = ?")
         };
         let delete = |table: &str| {
             format!(
@@ -196,9 +194,7 @@ impl Streams {
             if let Some(settled) = StreamLog::to_settle(&state) {
                 let number = Bind::BigInt(integer("a frame's number", settled.0)?);
                 let [tail, stream] = columns(&key.0, key.1);
-                cluster
-                    .send(Request::new(&self.put_settled, [number.clone(), number, tail, stream]))
-                    .await?;
+                cluster.send(Request::new(&self.put_settled, [number.clone(), number, tail, stream])).await?;
                 log.settled = settled.0;
                 state = log.state(key.0.clone(), key.1);
                 written.retain(|gap| gap.first > settled);
@@ -228,10 +224,7 @@ impl Streams {
         }
         for row in rows.iter().filter(|row| !state.gaps.iter().any(|gap| gap.first == row.range.first)) {
             let first = Bind::BigInt(integer("a frame's number", row.range.first.0)?);
-            changes.push(Request::new(
-                &self.delete_gap,
-                [now.clone(), tail.clone(), stream.clone(), first],
-            ));
+            changes.push(Request::new(&self.delete_gap, [now.clone(), tail.clone(), stream.clone(), first]));
         }
         Ok(changes)
     }

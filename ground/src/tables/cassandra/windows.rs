@@ -136,9 +136,10 @@ impl Plan {
             integer("failures and successes of a row", row.counts.fail.saturating_add(row.counts.success))?;
             rows.push(TableRow::of(scored, row).ok_or_else(no_attempt)?);
         }
-        let points = scored.points.iter().map(|(point, success)| {
-            integer("successes", *success).map(|success| (point.clone(), success))
-        });
+        let points = scored
+            .points
+            .iter()
+            .map(|(point, success)| integer("successes", *success).map(|success| (point.clone(), success)));
         let points = points.collect::<Result<BTreeMap<_, _>, _>>()?;
         Ok(Self {
             tail: scored.tail.clone(),

@@ -19,11 +19,11 @@ use cabinwatch_shared::time::UnixSeconds;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use schema::SCHEMA_VERSION;
 
+use super::names::{Names, WINDOWS};
 use super::{
     AircraftRecord, Batch, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, ScoredWindow,
     SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables, TablesError,
 };
-use super::names::{Names, WINDOWS};
 use crate::config::TablesConfig;
 
 /// How long a write waits for another process's.

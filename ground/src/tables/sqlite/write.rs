@@ -12,8 +12,9 @@ use crate::tables::digest::fnv1a;
 use crate::tables::limits::integer;
 use crate::tables::names::{Names, WINDOWS};
 use crate::tables::{
-    MAX_SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES, AircraftRecord, Batch, Cell, FrameId, GapRecord, KnownModel, Ledger, ScoredRow, ScoredWindow, SeqRange,
-    SetAside, SetAsideReason, StoreOutcome, StreamState, Table, TableRow, TablesError, text,
+    AircraftRecord, Batch, Cell, FrameId, GapRecord, KnownModel, Ledger, MAX_SET_ASIDE_BYTES,
+    SET_ASIDE_ROW_BYTES, ScoredRow, ScoredWindow, SeqRange, SetAside, SetAsideReason, StoreOutcome,
+    StreamState, Table, TableRow, TablesError, text,
 };
 
 pub(super) fn batch(

@@ -1,0 +1,14 @@
+//! What operators see of the ground: whether `ingest` is alive and ready, its metrics over HTTP, and the metrics that
+//! `detect` and `retrain` leave in a file. `docs/metrics.md` lists all of them.
+
+mod batch;
+mod exposition;
+mod server;
+mod textfile;
+
+pub use batch::{BatchCommand, BatchRun};
+pub use server::{Server, ServerError};
+pub use textfile::TextfileError;
+
+#[cfg(test)]
+mod tests;
