@@ -1,0 +1,36 @@
+"""Where things lie, and running programs."""
+
+import os
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+HERE = ROOT / "tests/deploy"
+CACHE = ROOT / ".cache/deploy"
+TOOLS = CACHE / "venv/bin"
+# What the image and the manifests say, and the tests hand out.
+USER = 65532
+
+
+def built(name):
+    """A program of ours, as the stage `build` leaves it."""
+    path = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / name
+    assert path.exists(), f"{path} is not built; run `tests/scripts/run.sh build` first"
+    return path
+
+
+def run(*command, expect=0, timeout=300, **options):
+    """Runs a program to its end. Its output is returned, and shown when it ends in another way than expected."""
+    words = [str(word) for word in command]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **options}
+    done = subprocess.run(words, timeout=timeout, stdin=subprocess.DEVNULL, **options)
+    assert expect is None or done.returncode == expect, f"`{' '.join(words)}` ended with {done.returncode}:\n{done.stdout}"
+    return done
+
+
+def ground(*arguments, **options):
+    """`cabinwatch-ground ARGUMENTS...`, without the settings of whoever runs the tests."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CABINWATCH_")}
+    environment.update(options.pop("settings", {}))
+    return run(built("cabinwatch-ground"), *arguments, env=environment, **options)
