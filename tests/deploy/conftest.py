@@ -39,6 +39,20 @@ def agent_image(engine):
     return engine.build("localhost/cabinwatch-test/agent", file, context, BASE_IMAGE=engine.base())
 
 
+@pytest.fixture
+def container(engine):
+    """Starts containers in the background, and removes them after the test."""
+    started = []
+
+    def start(image, *options, command=()):
+        started.append(engine.podman("run", "--detach", *options, image, *command).stdout.split()[-1])
+        return started[-1]
+
+    yield start
+    for name in started:
+        engine.podman("rm", "--force", "--time", "1", name)
+
+
 def pytest_terminal_summary(terminalreporter):
     """`N passed; M failed`, as cargo prints it."""
     count = {name: len(terminalreporter.stats.get(name, [])) for name in ("passed", "failed", "error")}

@@ -5,6 +5,7 @@ its usual ports and nothing of this machine's network is touched; it has no way 
 """
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -34,28 +35,32 @@ class Engine:
         # A file system of layers can't lie on another of its kind.
         kind = run("stat", "--file-system", "--format=%T", storage).stdout.strip()
         driver = "vfs" if kind == "overlayfs" else "overlay"
+        # podman's own records name the run they are of; images are not among them.
+        shutil.rmtree(storage / driver / "libpod", ignore_errors=True)
         self.storage = ["--root", str(storage / driver), "--runroot", str(scratch / "run"), "--storage-driver", driver]
-        self.places = ["--network-config-dir", str(scratch / "networks"), "--tmpdir", str(scratch / "tmp")]
-        self.volumes = ["--volumepath", str(scratch / "volumes")]
         configuration = scratch / "containers.conf"
         configuration.write_text(CONFIGURATION)
         self.environment = {**os.environ, "CONTAINERS_CONF": str(configuration), "TMPDIR": str(scratch)}
         run("ip", "netns", "add", self.namespace)
         self.inside("ip", "link", "set", "lo", "up")
+        places = ["--network-config-dir", str(scratch / "networks"), "--tmpdir", str(scratch / "tmp")]
+        words = ["exec", *self.enter, "podman", *self.storage, *places]
+        self.program = scratch / "podman"
+        self.program.write_text(f'#!/bin/sh\n{shlex.join(words)} "$@"\n')
+        self.program.chmod(0o755)
+
+    @property
+    def enter(self):
+        """What puts a program into the containers' network namespace."""
+        return ["nsenter", f"--net=/run/netns/{self.namespace}"]
 
     def inside(self, *command, **options):
-        """Runs a program in the containers' network namespace."""
-        return run("nsenter", f"--net=/run/netns/{self.namespace}", *command, **options)
+        """Runs a program there."""
+        return run(*self.enter, *command, **options)
 
     def podman(self, *command, **options):
         """`podman COMMAND...`"""
-        options.setdefault("env", self.environment)
-        return self.inside("podman", *self.arguments, *command, **options)
-
-    @property
-    def arguments(self):
-        """What makes a podman ours."""
-        return [*self.storage, *self.places]
+        return run(self.program, *command, env=self.environment, **options)
 
     def build(self, tag, file, context, **arguments):
         """Builds an image; layers that are there already are taken."""

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,3 +35,13 @@ def ground(*arguments, **options):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CABINWATCH_")}
     environment.update(options.pop("settings", {}))
     return run(built("cabinwatch-ground"), *arguments, env=environment, **options)
+
+
+def eventually(what, holds, limit=120):
+    """Waits for something to be true, and returns it."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        if found := holds():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"in {limit} s it did not happen that {what}")

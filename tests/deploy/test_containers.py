@@ -1,10 +1,9 @@
 """The images: what is in them, and that they run as narrowly as they should."""
 
 import json
-import time
 
 import pytest
-from places import CACHE, DEPLOY, HERE, TOOLS, USER, built, ground, run
+from places import DEPLOY, HERE, TOOLS, USER, eventually, ground, run
 
 FILES = sorted([*DEPLOY.glob("containers/*.Containerfile"), *HERE.glob("images/*.Containerfile")])
 # Nothing but what the program needs: no right of root's, nothing writable, no network.
@@ -24,7 +23,7 @@ def trained(tmp_path_factory):
     for sub in ("data", "edr"):
         (folder / sub).mkdir()
     now = "2026-11-03T00:00:00Z"
-    ground("simulate", "--out", folder / "edr", "--days", "2", "--start", "2026-11-01T00:00:00Z", "--tails", "2")
+    ground("simulate", "--out", folder / "edr", "--days", "2", "--start", "2026-11-01T00:00:00Z", "--aircraft", "2")
     ground("retrain", "--history", f"file://{folder}/edr", "--model-dir", folder / "data/model", "--now", now)
     run("chown", "-R", f"{USER}:{USER}", folder / "data")
     return folder
@@ -39,7 +38,7 @@ def settings(folder, **values):
 
 class TestGround:
     def test_the_program_runs_as_a_user_without_rights(self, engine, ground_image):
-        config = json.loads(engine.podman("image", "inspect", ground_image).stdout[0:])[0]["Config"]
+        config = json.loads(engine.podman("image", "inspect", ground_image).stdout)[0]["Config"]
         assert config["User"] == f"{USER}:{USER}"
 
     def test_check_config_shows_what_is_mounted_and_what_the_environment_sets(self, engine, ground_image, tmp_path):
@@ -65,3 +64,50 @@ class TestGround:
         engine.podman("run", "--rm", *ALONE, *mounts, ground_image, "detect", *now)
         rows = ground("tables", "--tables", f"sqlite://{trained}/data/t.db", "--table", "windows", "--format", "json")
         assert json.loads(rows.stdout)
+
+    def test_ingest_ends_in_order_when_it_is_told_to(self, engine, ground_image, container):
+        mount = ["-v", f"{DEPLOY}/compose/ground.toml:/etc/cabinwatch/ground.toml:ro"]
+        where = ["--broker", "mqtt://127.0.0.1:1", "--tables", "sqlite:///var/lib/cabinwatch/tables.db"]
+        unset = ["-e", "CABINWATCH_GROUND__BROKER__PASSWORD_FILE=", "-e", "CABINWATCH_GROUND__BROKER__USER="]
+        waiting = container(ground_image, *ALONE, *mount, *unset, command=["ingest", *where])
+        eventually("ingest looks for the broker", lambda: "broker" in engine.podman("logs", waiting).stdout)
+        engine.podman("stop", "--time", "20", waiting)
+        assert exit_code(engine, waiting) == 0
+
+
+class TestAgent:
+    # With what a gateway can spare, and the configuration that we hand out.
+    SMALL = [
+        *(*ALONE, "--memory", "32m", "--memory-swap", "32m"),
+        *("-v", f"{DEPLOY}/agent.toml:/etc/cabinwatch/agent.toml:ro", "-e", "CABINWATCH_AGENT__TAIL=TC-LJB"),
+    ]
+
+    def test_the_image_holds_one_program(self, engine, agent_image, container):
+        name = container(agent_image, command=["--version"])
+        listing = run("sh", "-c", f"'{engine.program}' export {name} | tar -t", env=engine.environment).stdout
+        files = {path for path in listing.split() if not path.endswith("/")}
+        made_by_podman = {path for path in files if path.startswith(("etc/", "dev/", "proc/", "sys/", "run/"))}
+        assert files - made_by_podman == {"usr/bin/cabinwatch-agent"}
+
+    def test_it_says_its_version(self, engine, agent_image):
+        done = engine.podman("run", "--rm", *self.SMALL, agent_image, "--version")
+        assert done.stdout.startswith("cabinwatch-agent ")
+
+    def test_check_config_shows_what_the_environment_sets(self, engine, agent_image):
+        done = engine.podman("run", "--rm", *self.SMALL, agent_image, "check-config")
+        assert "TC-LJB" in done.stdout
+
+    def test_it_counts_events_and_ends_in_order(self, engine, agent_image, container):
+        agent = container(agent_image, *self.SMALL)
+        inside = ["exec", agent, "/usr/bin/cabinwatch-agent"]
+        record = ["record", "--point", "DHCP", "--state", "FAIL", "--description", "no address"]
+        eventually("the agent runs", lambda: engine.podman(*inside, "status", expect=None).returncode == 0)
+        engine.podman(*inside, *record)
+        eventually("the event is stored", lambda: "no address" in engine.podman(*inside, "export").stdout)
+        engine.podman("stop", "--time", "20", agent)
+        assert exit_code(engine, agent) == 0, engine.podman("logs", agent).stdout
+
+
+def exit_code(engine, name):
+    """How a container ended."""
+    return int(engine.podman("inspect", "--format", "{{.State.ExitCode}}", name).stdout)
