@@ -58,7 +58,6 @@ main() {
     python_environment airflow airflow-requirements.txt
     debian_base
     compose_schema
-    tests/scripts/setup.sh cassandra
     static_agent
 }
 
