@@ -1,8 +1,9 @@
 """The pod that a task of Cabinwatch's runs in. It is the one of the CronJobs in deploy/kubernetes.
 
 The scheduler's environment may set CABINWATCH_IMAGE and CABINWATCH_NAMESPACE. Everything else comes from the namespace:
-the ConfigMap `cabinwatch-ground` (ground.toml), the Secret of the same name (one file a secret), the volume claim
-`cabinwatch-data` (the model), and, for an HDFS cluster that needs them, a ConfigMap `hadoop-conf` with its site files.
+the ConfigMap `cabinwatch-ground` (ground.toml), the Secrets `cabinwatch-ground` and, for retrain, `cabinwatch-signing` (one
+file a secret), the volume claim `cabinwatch-data` (the model), and, for an HDFS cluster that needs them, a ConfigMap
+`hadoop-conf` with its site files.
 """
 
 import os
@@ -17,17 +18,6 @@ NAMESPACE = os.environ.get("CABINWATCH_NAMESPACE", "cabinwatch")
 USER = 65532
 
 
-VOLUMES = [
-    k8s.V1Volume(name="config", config_map=k8s.V1ConfigMapVolumeSource(name="cabinwatch-ground")),
-    k8s.V1Volume(
-        name="secrets", secret=k8s.V1SecretVolumeSource(secret_name="cabinwatch-ground", default_mode=0o440)
-    ),
-    k8s.V1Volume(name="hadoop", config_map=k8s.V1ConfigMapVolumeSource(name="hadoop-conf", optional=True)),
-    k8s.V1Volume(
-        name="data",
-        persistent_volume_claim=k8s.V1PersistentVolumeClaimVolumeSource(claim_name="cabinwatch-data"),
-    ),
-]
 MOUNTS = [
     k8s.V1VolumeMount(name="config", mount_path="/etc/cabinwatch", read_only=True),
     k8s.V1VolumeMount(name="secrets", mount_path="/run/secrets/cabinwatch", read_only=True),
@@ -36,7 +26,19 @@ MOUNTS = [
 ]
 
 
-def ground(command, *arguments, limit, cpu, memory, **task):
+def volumes(secrets):
+    """What is mounted there."""
+    sources = [k8s.V1VolumeProjection(secret=k8s.V1SecretProjection(name=name)) for name in secrets]
+    data = k8s.V1PersistentVolumeClaimVolumeSource(claim_name="cabinwatch-data")
+    return [
+        k8s.V1Volume(name="config", config_map=k8s.V1ConfigMapVolumeSource(name="cabinwatch-ground")),
+        k8s.V1Volume(name="secrets", projected=k8s.V1ProjectedVolumeSource(default_mode=0o440, sources=sources)),
+        k8s.V1Volume(name="hadoop", config_map=k8s.V1ConfigMapVolumeSource(name="hadoop-conf", optional=True)),
+        k8s.V1Volume(name="data", persistent_volume_claim=data),
+    ]
+
+
+def ground(command, *arguments, limit, cpu, memory, secrets=("cabinwatch-ground",), **task):
     """A task that runs `cabinwatch-ground COMMAND ARGUMENTS...` for at most `limit`."""
     return KubernetesPodOperator(
         task_id=command,
@@ -46,7 +48,7 @@ def ground(command, *arguments, limit, cpu, memory, **task):
         arguments=[command, *arguments],
         env_vars={"HADOOP_CONF_DIR": "/etc/hadoop/conf"},
         labels={"app.kubernetes.io/name": "cabinwatch", "app.kubernetes.io/component": command},
-        volumes=VOLUMES,
+        volumes=volumes(secrets),
         volume_mounts=MOUNTS,
         container_resources=k8s.V1ResourceRequirements(
             requests={"cpu": cpu, "memory": memory}, limits={"memory": memory}

@@ -20,6 +20,8 @@ with DAG(
         limit=timedelta(hours=3),
         cpu="2",
         memory="4Gi",
+        # The private key is for the one that signs.
+        secrets=("cabinwatch-ground", "cabinwatch-signing"),
         retries=1,
         retry_delay=timedelta(minutes=10),
     )

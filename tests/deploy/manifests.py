@@ -41,6 +41,22 @@ def containers(pod):
     return [*(pod.get("initContainers") or []), *pod["containers"]]
 
 
+def mounted(pod, container):
+    """What is mounted into a container: the volumes themselves by their paths."""
+    volumes = {volume["name"]: {**volume, "name": None} for volume in pod["volumes"]}
+    return {mount["mountPath"]: (volumes[mount["name"]], mount.get("readOnly")) for mount in container["volumeMounts"]}
+
+
+def secrets_of(pod, container):
+    """The Secrets that a container has files of."""
+    found = set()
+    for volume, _ in mounted(pod, container).values():
+        sources = volume.get("projected", {}).get("sources", [])
+        found |= {source["secret"]["name"] for source in sources if "secret" in source}
+        found |= {volume["secret"]["secretName"]} if "secret" in volume else set()
+    return found
+
+
 def accepted(arguments):
     """Whether `cabinwatch-ground` takes this command line: what is wrong is said before the help is shown."""
     return ground(*arguments, "--help", expect=None).returncode == 0

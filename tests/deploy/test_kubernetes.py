@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import manifests
 import pytest
@@ -68,7 +69,17 @@ class TestManifests:
 
     def test_the_secret_holds_the_files_that_settings_name(self, resources):
         named = set(re.findall(r"/run/secrets/cabinwatch/([a-z.-]+)", json.dumps(list(resources.values()))))
-        assert named == set(resources["Secret", "cabinwatch-ground"]["stringData"])
+        held = [set(resource["stringData"]) for (kind, _), resource in resources.items() if kind == "Secret"]
+        assert named <= set.union(*held)
+
+    def test_only_the_pod_that_signs_has_the_private_key(self, resources):
+        holders = [
+            container["name"]
+            for resource in workloads(resources)
+            for container in manifests.containers(manifests.pod_of(resource))
+            if "cabinwatch-signing" in manifests.secrets_of(manifests.pod_of(resource), container)
+        ]
+        assert holders == ["retrain"]
 
     def test_selectors_find_their_pods(self, resources):
         labels = resources["Deployment", "cabinwatch-ingest"]["spec"]["template"]["metadata"]["labels"]
@@ -118,13 +129,14 @@ class TestDags:
     def test_airflow_starts_the_pod_of_the_cron_job(self, airflow, resources, command):
         ours = pod_of_task(airflow, command)
         theirs = manifests.pod_of(resources["CronJob", "cabinwatch-" + command.replace("publish", "retrain")])
-        for key in ("securityContext", "volumes", "automountServiceAccountToken", "restartPolicy"):
+        for key in ("securityContext", "automountServiceAccountToken", "restartPolicy"):
             assert ours[key] == theirs[key], key
-        ours = ours["containers"][0]
-        theirs = next(container for container in manifests.containers(theirs) if container["name"] == command)
-        for key in ("env", "image", "resources", "securityContext", "volumeMounts"):
-            assert ours[key] == theirs[key], key
-        assert ours["args"][: len(theirs["args"])] == theirs["args"]
+        our_container = ours["containers"][0]
+        their_container = next(one for one in manifests.containers(theirs) if one["name"] == command)
+        for key in ("env", "image", "resources", "securityContext"):
+            assert our_container[key] == their_container[key], key
+        assert manifests.mounted(ours, our_container) == manifests.mounted(theirs, their_container)
+        assert our_container["args"][: len(their_container["args"])] == their_container["args"]
 
 
 class TestPodsRun:
@@ -145,11 +157,12 @@ class TestPodsRun:
     @pytest.fixture
     def volumes(self, resources, tmp_path):
         """Folders for the pods' volumes: the configuration, a signing key, a day of EDR files."""
-        volumes = {name: tmp_path / name for name in ("config", "secrets", "hadoop", "data")}
+        volumes = {name: tmp_path / name for name in ("config", "secrets", "signing-secrets", "hadoop", "data")}
         for folder in volumes.values():
             folder.mkdir()
         config_file(resources, volumes["config"])
-        ground("keygen", "--out", volumes["secrets"] / "signing-key")
+        ground("keygen", "--out", volumes["signing-secrets"] / "signing.key")
+        shutil.copy(volumes["signing-secrets"] / "signing.pub", volumes["secrets"])
         edr = volumes["data"] / "edr"
         day = ["--days", "1", "--start", "2026-11-01T00:00:00Z", "--aircraft", "2", "--files-per-day", "24"]
         ground("simulate", "--out", edr, *day)
@@ -160,7 +173,10 @@ class TestPodsRun:
         for command, pod in (("retrain", pods["retrain"]), ("detect", pods["detect"])):
             container = next(one for one in manifests.containers(pod) if one["args"][0] == command)
             addresses = [part for name, url in self.ADDRESSES.items() for part in ("--env", f"{name}={url}")]
-            options = ["--rm", "--network", "none", *manifests.options(pod, container, volumes), *addresses]
+            found = dict(volumes)
+            if "cabinwatch-signing" in manifests.secrets_of(pod, container):
+                found["secrets"] = volumes["signing-secrets"]
+            options = ["--rm", "--network", "none", *manifests.options(pod, container, found), *addresses]
             arguments = [*container["args"], "--now", NOW] if "--now" not in container["args"] else container["args"]
             engine.podman("run", *options, ground_image, *arguments)
         tables = f"sqlite://{volumes['data']}/tables.db"
