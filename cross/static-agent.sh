@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the agent as one static program that needs nothing of the machine it runs on.
 #
-#   static-agent.sh TARGET     e.g. x86_64-unknown-linux-musl; leaves .cache/cross/TARGET/cabinwatch-agent
+#   static-agent.sh TARGET [PROFILE]     e.g. x86_64-unknown-linux-musl; leaves .cache/cross/TARGET/cabinwatch-agent
 #
 # rustup's toolchain has no library of other targets here. Debian's compiler has the library's sources (`make setup`),
 # and zig, from PyPI, is the C compiler and linker of every target.
@@ -9,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly TARGET=${1:?which target? e.g. x86_64-unknown-linux-musl}
+readonly PROFILE=${2:-release}
 readonly VENV=$PWD/.cache/cross/venv
 readonly TOOLS=(ziglang==0.17.0 cargo-zigbuild==0.24.0)
 readonly OUT=.cache/cross/$TARGET
@@ -30,7 +31,7 @@ fi
 export PATH=$VENV/bin:$PATH RUSTC=/usr/bin/rustc CARGO=/usr/bin/cargo RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-C link-self-contained=no"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/static"
-/usr/bin/cargo zigbuild --locked -Zbuild-std=std,panic_abort --release --package cabinwatch-agent --target "$TARGET"
+/usr/bin/cargo zigbuild --locked -Zbuild-std=std,panic_abort --package cabinwatch-agent --profile "$PROFILE" --target "$TARGET"
 
-install -D "$CARGO_TARGET_DIR/$TARGET/release/cabinwatch-agent" "$OUT/cabinwatch-agent"
+install -D "$CARGO_TARGET_DIR/$TARGET/${PROFILE/#dev/debug}/cabinwatch-agent" "$OUT/cabinwatch-agent"
 echo "$OUT/cabinwatch-agent: $(stat -c %s "$OUT/cabinwatch-agent") bytes, static"

@@ -54,6 +54,11 @@ class Engine:
         """What puts a program into the containers' network namespace."""
         return ["nsenter", f"--net=/run/netns/{self.namespace}"]
 
+    @property
+    def outside(self):
+        """Puts a container beside the stack's network, where there are only published ports."""
+        return ["--network", f"ns:/run/netns/{self.namespace}"]
+
     def inside(self, *command, **options):
         """Runs a program there."""
         return run(*self.enter, *command, **options)

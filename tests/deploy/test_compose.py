@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import datetime, timezone
 
 import jsonschema
+import manifests
 import pytest
 import yaml
 from places import CACHE, DEPLOY, HERE, ROOT, TOOLS, USER, eventually, ground, run
@@ -114,8 +115,7 @@ def aircraft(engine, agent_image, stack):
     run("chown", "-R", f"{USER}:{USER}", folder)
     narrow = ["--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--memory", "32m"]
     mounts = ["-v", f"{folder}:/etc/cabinwatch:ro", "-v", f"{stack.edr}:/edr:ro"]
-    outside = ["--network", f"ns:/run/netns/{engine.namespace}"]
-    engine.podman("run", "--detach", "--name", "aircraft", *outside, *narrow, *mounts, agent_image)
+    engine.podman("run", "--detach", "--name", "aircraft", *engine.outside, *narrow, *mounts, agent_image)
     yield "aircraft"
     engine.podman("rm", "--force", "--time", "5", "aircraft")
 
@@ -158,11 +158,26 @@ class TestTheStack:
         stack.ground("detect")
         assert [row for row in stack.rows("windows") if row["tail"] == "FLEET" and row["z_status"] == "scored"]
 
+    def test_ingest_answers_the_probes_of_the_kubernetes_manifest(self, engine, stack):
+        container = manifests.pod_of(manifests.every()["Deployment", "cabinwatch-ingest"])["containers"][0]
+        port = container["ports"][0]["containerPort"]
+        for probe in ("livenessProbe", "readinessProbe"):
+            path = container[probe]["httpGet"]["path"]
+            ask = f"exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3"
+            answer = engine.podman("exec", stack.name("ingest"), "bash", "-c", ask).stdout
+            assert answer.split()[1] == "200"
+
+    def test_the_health_check_of_the_image_asks_ingest(self, engine, stack):
+        engine.podman("healthcheck", "run", stack.name("ingest"))
+
     def test_the_broker_lets_nobody_in_without_a_password(self, engine, stack):
-        publish = ["mosquitto_pub", "-h", "localhost", "-p", "8883", "--cafile", stack.folder / "secrets/ca.pem"]
-        message = ["-t", f"cabinwatch/v1/{TAIL}/up/frames", "-m", "x", "-q", "1"]
-        refused = engine.inside(*publish, *message, expect=None)
-        assert "not authorised" in refused.stdout.lower()
+        publish = ["mosquitto_pub", "-h", "localhost", "-p", "8883", "--cafile", "/ca.pem", "-V", "5", "-q", "1"]
+        message = ["-t", f"cabinwatch/v1/{TAIL}/up/frames", "-m", "x"]
+        outside = [*engine.outside, "-v", f"{stack.folder}/secrets/ca.pem:/ca.pem:ro"]
+        image = stack.environment["BROKER_IMAGE"]
+        refused = engine.podman("run", "--rm", *outside, image, *publish, *message, expect=None)
+        assert refused.returncode != 0
+        assert "not authorized" in refused.stdout.lower()
 
     def test_no_password_stands_in_a_log_or_on_a_command_line(self, engine, stack, aircraft):
         passwords = [file.read_text().strip() for file in stack.folder.glob("secrets/*-password")]

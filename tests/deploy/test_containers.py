@@ -65,6 +65,10 @@ class TestGround:
         rows = ground("tables", "--tables", f"sqlite://{trained}/data/t.db", "--table", "windows", "--format", "json")
         assert json.loads(rows.stdout)
 
+    def test_the_health_check_fails_where_nobody_answers(self, engine, ground_image, container):
+        name = container(ground_image, *ALONE, "--entrypoint", "sleep", command=["60"])
+        engine.podman("healthcheck", "run", name, expect=1)
+
     def test_ingest_ends_in_order_when_it_is_told_to(self, engine, ground_image, container):
         mount = ["-v", f"{DEPLOY}/compose/ground.toml:/etc/cabinwatch/ground.toml:ro"]
         where = ["--broker", "mqtt://127.0.0.1:1", "--tables", "sqlite:///var/lib/cabinwatch/tables.db"]
