@@ -1,9 +1,9 @@
 """The pod that a task of Cabinwatch's runs in. It is the one of the CronJobs in deploy/kubernetes.
 
-The scheduler's environment may set CABINWATCH_IMAGE and CABINWATCH_NAMESPACE. Everything else comes from the namespace:
-the ConfigMap `cabinwatch-ground` (ground.toml), the Secrets `cabinwatch-ground` and, for retrain, `cabinwatch-signing` (one
-file a secret), the volume claim `cabinwatch-data` (the model), and, for an HDFS cluster that needs them, a ConfigMap
-`hadoop-conf` with its site files.
+The environment of Airflow's DAG processor and workers may set CABINWATCH_IMAGE and CABINWATCH_NAMESPACE. Everything else
+comes from the namespace: the ConfigMap `cabinwatch-ground` (ground.toml), the Secrets `cabinwatch-ground` and, for retrain,
+`cabinwatch-signing` (one file a secret), the volume claim `cabinwatch-data` (the model), and, for an HDFS cluster that needs
+them, a ConfigMap `hadoop-conf` with its site files.
 """
 
 import os
