@@ -67,6 +67,11 @@ class Engine:
         """`podman COMMAND...`"""
         return run(self.program, *command, env=self.environment, **options)
 
+    def logs(self, container):
+        """What a container has said."""
+        done = self.podman("logs", container, expect=None)
+        return done.stdout + done.stderr
+
     def build(self, tag, file, context, **arguments):
         """Builds an image; layers that are there already are taken."""
         given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]

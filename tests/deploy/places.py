@@ -1,6 +1,7 @@
 """Where things lie, and running programs."""
 
 import os
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -22,11 +23,11 @@ def built(name):
 
 
 def run(*command, expect=0, timeout=300, **options):
-    """Runs a program to its end. Its output is returned, and shown when it ends in another way than expected."""
+    """Runs a program to its end, and shows what it said when it ends in another way than expected."""
     words = [str(word) for word in command]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **options}
-    done = subprocess.run(words, timeout=timeout, stdin=subprocess.DEVNULL, **options)
-    assert expect is None or done.returncode == expect, f"`{' '.join(words)}` ended with {done.returncode}:\n{done.stdout}"
+    done = subprocess.run(words, timeout=timeout, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
+    said = f"{done.stdout}{done.stderr}"
+    assert expect is None or done.returncode == expect, f"`{shlex.join(words)}` ended with {done.returncode}:\n{said}"
     return done
 
 

@@ -62,7 +62,6 @@ class Stack:
         listing = self.engine.podman(
             *("exec", self.name("ingest"), "cabinwatch-ground", "tables", "--table", table, "--format", "json"),
             expect=None,
-            stderr=None,
         )
         return json.loads(listing.stdout) if listing.returncode == 0 else []
 
@@ -72,7 +71,7 @@ class Stack:
 
     def log(self, service):
         """What a service has said."""
-        return self.engine.podman("logs", self.name(service), expect=None).stdout
+        return self.engine.logs(self.name(service))
 
 
 @pytest.fixture(scope="module")
@@ -177,12 +176,12 @@ class TestTheStack:
         image = stack.environment["BROKER_IMAGE"]
         refused = engine.podman("run", "--rm", *outside, image, *publish, *message, expect=None)
         assert refused.returncode != 0
-        assert "not authorized" in refused.stdout.lower()
+        assert "not authorized" in refused.stderr.lower()
 
     def test_no_password_stands_in_a_log_or_on_a_command_line(self, engine, stack, aircraft):
         passwords = [file.read_text().strip() for file in stack.folder.glob("secrets/*-password")]
         passwords += [file.read_text().strip() for file in stack.folder.glob("secrets/passwords/*")]
-        told = "".join(stack.log(service) for service in ("broker", "ingest")) + engine.podman("logs", aircraft).stdout
+        told = "".join(stack.log(service) for service in ("broker", "ingest")) + engine.logs(aircraft)
         told += engine.podman("inspect", stack.name("broker"), stack.name("ingest"), aircraft).stdout
         assert len(passwords) == 3
         assert not [password for password in passwords if password in told]

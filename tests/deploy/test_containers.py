@@ -74,7 +74,7 @@ class TestGround:
         where = ["--broker", "mqtt://127.0.0.1:1", "--tables", "sqlite:///var/lib/cabinwatch/tables.db"]
         unset = ["-e", "CABINWATCH_GROUND__BROKER__PASSWORD_FILE=", "-e", "CABINWATCH_GROUND__BROKER__USER="]
         waiting = container(ground_image, *ALONE, *mount, *unset, command=["ingest", *where])
-        eventually("ingest looks for the broker", lambda: "broker" in engine.podman("logs", waiting).stdout)
+        eventually("ingest looks for the broker", lambda: "broker" in engine.logs(waiting))
         engine.podman("stop", "--time", "20", waiting)
         assert exit_code(engine, waiting) == 0
 
@@ -109,7 +109,7 @@ class TestAgent:
         engine.podman(*inside, *record)
         eventually("the event is stored", lambda: "no address" in engine.podman(*inside, "export").stdout)
         engine.podman("stop", "--time", "20", agent)
-        assert exit_code(engine, agent) == 0, engine.podman("logs", agent).stdout
+        assert exit_code(engine, agent) == 0, engine.logs(agent)
 
 
 def exit_code(engine, name):
