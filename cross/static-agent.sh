@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Builds the agent as one static program that needs nothing of the machine it runs on.
 #
-#   static-agent.sh TARGET [PROFILE]     e.g. x86_64-unknown-linux-musl; leaves .cache/cross/TARGET/cabinwatch-agent
+#   static-agent.sh TARGET [PROFILE]     e.g. x86_64-unknown-linux-musl; the profile is release unless another is named
+#
+# It leaves .cache/cross/TARGET/PROFILE/cabinwatch-agent.
 #
 # rustup's toolchain has no library of other targets here. Debian's compiler has the library's sources (`make setup`),
 # and zig, from PyPI, is the C compiler and linker of every target.
@@ -12,7 +14,7 @@ readonly TARGET=${1:?which target? e.g. x86_64-unknown-linux-musl}
 readonly PROFILE=${2:-release}
 readonly VENV=$PWD/.cache/cross/venv
 readonly TOOLS=(ziglang==0.17.0 cargo-zigbuild==0.24.0)
-readonly OUT=.cache/cross/$TARGET
+readonly OUT=.cache/cross/$TARGET/$PROFILE
 
 [ -d /usr/lib/rustlib/src/rust/library ] || {
     echo "a static agent needs the packages rustc-web, cargo-web and rust-web-src; \`make setup\` installs them" >&2

@@ -38,11 +38,11 @@ def ground(*arguments, **options):
     return run(built("cabinwatch-ground"), *arguments, env=environment, **options)
 
 
-def eventually(what, holds, limit=120):
-    """Waits for something to be true, and returns it."""
+def eventually(what, holds, limit=120, log=str):
+    """Waits for something to be true, and returns it. `log` gives what is shown when it does not come."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         if found := holds():
             return found
         time.sleep(0.2)
-    raise AssertionError(f"in {limit} s it did not happen that {what}")
+    raise AssertionError(f"in {limit} s it did not happen that {what}:\n{log()}")

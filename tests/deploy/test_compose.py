@@ -147,7 +147,8 @@ class TestTheStack:
         last = max(window for window, _, _ in expected)
         # The last window of a replay stays open: no later event closes it.
         expected = {key: count for key, count in expected.items() if key[0] < last}
-        eventually("the rows are there", lambda: expected.items() <= stored(stack).items(), limit=180)
+        told = lambda: stack.log("ingest") + stack.engine.logs(aircraft)  # noqa: E731
+        eventually("the rows are there", lambda: expected.items() <= stored(stack).items(), limit=180, log=told)
         beyond = {key for key in stored(stack) if key[0] < last} - expected.keys()
         assert not beyond
 
