@@ -13,7 +13,7 @@ export CARGO_TERM_PROGRESS_WHEN=never
 readonly LOG=.cache/test-stage.log
 # What is run, in this order: cheap and telling first, then what needs the programs.
 readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo
-    operations kill mosquitto)
+    operations kill mosquitto deploy)
 
 passed=0
 failed=0
@@ -64,6 +64,7 @@ stage_gateway-logs() { end_to_end gateway_logs; }
 stage_readme() { end_to_end readme; }
 stage_demo() { end_to_end demo; }
 stage_operations() { end_to_end operations; }
+stage_deploy() { tests/deploy/prepare.sh && .cache/deploy/venv/bin/pytest --quiet tests/deploy; }
 stage_kill() { end_to_end kill; }
 stage_mosquitto() { end_to_end mosquitto; }
 

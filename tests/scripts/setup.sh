@@ -2,7 +2,8 @@
 # Installs what is needed and not there yet, and says so before each step. Run twice, it does nothing the second time.
 #
 #   setup.sh build   what compiling needs: a Rust toolchain (checked, not installed) and a C compiler
-#   setup.sh test    that, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment, cargo-deny
+#   setup.sh test    that, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment, cargo-deny,
+#                    and for the deployment tests podman, buildah, debootstrap and systemd
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -29,6 +30,12 @@ missing_packages() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
     command -v java >/dev/null || echo openjdk-17-jdk-headless
     command -v mvn >/dev/null || echo maven
+    command -v podman >/dev/null && command -v buildah >/dev/null && [ -x /usr/lib/podman/netavark ] ||
+        echo buildah podman runc netavark aardvark-dns iptables iproute2
+    command -v debootstrap >/dev/null || echo debootstrap
+    command -v systemd-nspawn >/dev/null || echo systemd systemd-container
+    command -v openssl >/dev/null || echo openssl
+    command -v go >/dev/null || echo golang-go
 }
 
 install_packages() {

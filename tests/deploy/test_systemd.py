@@ -1,0 +1,127 @@
+"""The systemd units: as systemd reads them, and as it runs them on a machine that boots."""
+
+import json
+import re
+import shutil
+
+import pytest
+from places import DEPLOY, HERE, built, ground, run
+
+UNITS = sorted((DEPLOY / "systemd").iterdir())
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+# Where 0 is nothing allowed and 100 everything; the rest is the network, which each of them is for.
+MOST_EXPOSED = 15
+SECRET = "a-password-nobody-may-see"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_understands_every_line(unit, tmp_path):
+    # The program of a unit has to exist where it is verified.
+    for other in UNITS:
+        text = other.read_text().replace("/usr/bin/cabinwatch-ground", str(built("cabinwatch-ground")))
+        (tmp_path / other.name).write_text(text)
+    # It ends with 0 all the same when it says that it does not know a key.
+    assert run("systemd-analyze", "verify", tmp_path / unit.name).stderr == ""
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_the_sandbox_is_tight(unit):
+    run("systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", unit)
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_every_command_line_is_one_of_the_program(unit):
+    commands = re.findall(r"^ExecStart=/usr/bin/cabinwatch-ground (.*)$", unit.read_text(), re.MULTILINE)
+    assert commands
+    for command in commands:
+        ground(*command.split(), "--help")
+
+
+@pytest.fixture(scope="module")
+def booted(engine, tmp_path_factory):
+    """What became of the units on a machine of their own: the folder that try-units.sh wrote to."""
+    folder = tmp_path_factory.mktemp("machine")
+    root = folder / "root"
+    root.mkdir()
+    image = engine.stand_in("systemd", HERE / "images")
+    name = engine.podman("create", image, "true").stdout.split()[-1]
+    run("sh", "-c", f"'{engine.program}' export {name} | tar -x -C '{root}'", env=engine.environment)
+    engine.podman("rm", name)
+    furnish(root)
+    nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--private-network"]
+    # On a signal it powers the machine off; when it is killed, the machine goes on.
+    run("timeout", "--kill-after=30", "120", *nspawn, "-D", root, "--boot", timeout=180)
+    yield root
+    shutil.rmtree(root)
+
+
+def furnish(root):
+    """Program, units, configuration, secrets and EDR files, where docs/deployment.md puts them."""
+    shutil.copy(built("cabinwatch-ground"), root / "usr/bin/cabinwatch-ground")
+    for unit in [*UNITS, HERE / "machine/broker.service", HERE / "machine/try-units.service"]:
+        shutil.copy(unit, root / "etc/systemd/system")
+    shutil.copy(HERE / "machine/try-units.sh", root / "usr/local/bin/try-units.sh")
+    wanted = root / "etc/systemd/system/multi-user.target.wants"
+    (wanted / "try-units.service").symlink_to("../try-units.service")
+    (root / "var/lib/cabinwatch-test").mkdir()
+    secrets = root / "etc/cabinwatch/secrets"
+    secrets.mkdir(parents=True)
+    secrets.chmod(0o700)
+    ground("keygen", "--out", secrets / "signing.key")
+    for name in ("ingest-password", "publish-password"):
+        (secrets / name).write_text(f"{SECRET}\n")
+        (secrets / name).chmod(0o400)
+    (root / "etc/cabinwatch/ground.toml").write_text(
+        '[history]\nurl = "file:///srv/edr"\n[model]\ndir = "/var/lib/cabinwatch-ground/model"\n'
+        '[tables]\nurl = "sqlite:///var/lib/cabinwatch-ground/tables.db"\n'
+        '[mail]\nurl = "file:///var/lib/cabinwatch-ground/mail"\n[broker]\nurl = "mqtt://127.0.0.1:1883"\n'
+    )
+    day = ["--days", "1", "--start", "2026-11-01T00:00:00Z", "--aircraft", "2", "--files-per-day", "24"]
+    ground("simulate", "--out", root / "srv/edr", *day)
+
+
+def state(root, name):
+    """What systemd says of a unit, as try-units.sh wrote it down."""
+    text = (root / "var/lib/cabinwatch-test" / name).read_text()
+    return dict(line.split("=", 1) for line in text.split())
+
+
+def journal(root):
+    """What the units have said."""
+    return (root / "var/lib/cabinwatch-test/journal").read_text()
+
+
+class TestOnAMachine:
+    SUCCESS = {"Result": "success", "ExecMainStatus": "0", "ActiveState": "inactive"}
+
+    def test_ingest_runs_in_its_sandbox(self, booted):
+        assert state(booted, "ingest-running")["ActiveState"] == "active", journal(booted)
+        process = (booted / "var/lib/cabinwatch-test/ingest-process").read_text().split("\n")
+        status = {line.split(":")[0]: line.split()[1] for line in process if line}
+        # An account of its own, no rights, none to gain, and a filter of system calls.
+        assert 61184 <= int(status["Uid"]) <= 65519
+        assert (int(status["CapEff"], 16), status["NoNewPrivs"], status["Seccomp"]) == (0, "1", "2")
+
+    def test_ingest_ends_in_order(self, booted):
+        assert state(booted, "ingest-stopped") == self.SUCCESS, journal(booted)
+
+    def test_retrain_trains_signs_and_publishes(self, booted):
+        assert state(booted, "retrain") == self.SUCCESS, journal(booted)
+        model = booted / "var/lib/private/cabinwatch-ground/model"
+        assert (model / "model.cwm").exists()
+        # Signed with the fleet's key, so none was made up.
+        assert not (model / "signing.key").exists()
+
+    def test_detect_fills_tables_and_mail(self, booted):
+        assert state(booted, "detect") == self.SUCCESS, journal(booted)
+        data = booted / "var/lib/private/cabinwatch-ground"
+        rows = ground("tables", "--tables", f"sqlite://{data}/tables.db", "--table", "windows", "--format", "json")
+        assert json.loads(rows.stdout)
+        assert list(data.glob("mail/*.eml"))
+
+    def test_timers_come_round(self, booted):
+        for unit in ("detect", "retrain"):
+            assert (booted / f"var/lib/cabinwatch-test/{unit}-next").read_text().strip()
+
+    def test_no_secret_stands_in_the_journal(self, booted):
+        assert SECRET not in journal(booted)
