@@ -111,14 +111,14 @@ impl Naming {
             if let Some(object_store::Error::NotFound { .. }) = error.downcast_ref() {
                 return StorageError::NotFound(self.full(path));
             }
-            // `object_store` hides what a directory walk or a file says behind types of its own.
-            if let Some(known) = error.downcast_ref::<std::io::Error>() {
-                return match known.kind() {
-                    std::io::ErrorKind::NotFound => StorageError::NotFound(self.full(path)),
-                    _ => self.failed(path, known),
-                };
-            }
-            cause = error.source();
+            cause = match error.downcast_ref::<std::io::Error>() {
+                Some(known) if known.kind() == std::io::ErrorKind::NotFound => {
+                    return StorageError::NotFound(self.full(path));
+                }
+                // The source of such an error is the source of what it wraps.
+                Some(known) => known.get_ref().map(|wrapped| wrapped as &(dyn Error + 'static)),
+                None => error.source(),
+            };
         }
         self.failed(path, error)
     }

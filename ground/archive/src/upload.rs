@@ -81,35 +81,27 @@ impl Upload {
             }
         }
     }
+}
 
-    /// Tries to remove what was written; what stays behind is hidden, and swept up by compaction.
-    pub async fn abandon(self) {
-        match self.target {
-            Target::Local { hidden, .. } => {
-                let _ = tokio::fs::remove_file(hidden).await;
-            }
-            Target::Hdfs { client, hidden, .. } => {
-                let _ = timeout(self.naming.limit, client.delete(&hidden, false)).await;
-            }
-        }
+/// Tries to remove a file that could not be finished; what stays behind is hidden, and swept up by compaction.
+pub(crate) async fn abandon(storage: &Storage, folder: &str, name: &str, error: StorageError) -> StorageError {
+    // A server that does not answer would only take as long again.
+    if !matches!(error, StorageError::Silent { .. } | StorageError::Unreachable { .. }) {
+        let _ = storage.delete(&format!("{folder}/{UNFINISHED}{name}")).await;
     }
+    error
 }
 
 /// Writes a whole file.
 pub(crate) async fn put(storage: &Storage, folder: &str, name: &str, bytes: Bytes) -> Result<(), StorageError> {
-    let mut upload = Upload::begin(storage, folder, name).await?;
     let written = async {
+        let mut upload = Upload::begin(storage, folder, name).await?;
         upload.write(bytes).await?;
         upload.finish().await
     };
     match written.await {
-        // Another call to a server that does not answer would only take as long again.
-        Err(error @ (StorageError::Silent { .. } | StorageError::Unreachable { .. })) => Err(error),
-        Err(error) => {
-            upload.abandon().await;
-            Err(error)
-        }
         Ok(()) => Ok(()),
+        Err(error) => Err(abandon(storage, folder, name, error).await),
     }
 }
 

@@ -23,7 +23,7 @@ use super::columns::{DESCRIPTION, EDR_POINT, START_TIME, TAIL, schema};
 use super::day::{Day, Kind, Names};
 use super::scan;
 use crate::storage::name_of;
-use crate::upload::Upload;
+use crate::upload::{Upload, abandon};
 use crate::{Storage, StorageError};
 
 /// Hidden files of this age belong to nobody any more.
@@ -67,9 +67,11 @@ pub(super) async fn day(
         return Ok(outcome);
     }
     let name = names.compacted();
-    let (before, after) = write(storage, day, &name, &listed).await?;
-    (outcome.rows_before, outcome.rows_after) = (before, after);
-    outcome.bytes_after = check(storage, day, &name, after).await?;
+    (outcome.rows_before, outcome.rows_after) = match write(storage, day, &name, &listed).await {
+        Ok(rows) => rows,
+        Err(error) => return Err(abandon(storage, &day.folder(), &name, error).await),
+    };
+    outcome.bytes_after = check(storage, day, &name, outcome.rows_after).await?;
     for file in &listed {
         storage.delete(&format!("{}/{}", day.folder(), name_of(file))).await?;
     }
@@ -97,7 +99,8 @@ async fn write(storage: &Storage, day: Day, name: &str, files: &[ObjectMeta]) ->
     let mut after = 0;
     while let Some(batch) = stream.next().await {
         let batch: RecordBatch = batch.map_err(|error| explain(&error))?;
-        let batch = batch.with_schema(schema()).map_err(|error| explain(&error))?;
+        // A maximum could be null for all that its type says.
+        let batch = RecordBatch::try_new(schema(), batch.columns().to_vec()).map_err(|error| explain(&error))?;
         after += batch.num_rows() as u64;
         writer.write(&batch).await.map_err(|error| explain(&error))?;
         if writer.in_progress_rows() >= ROW_GROUP {
