@@ -13,6 +13,7 @@ pub mod cassandra;
 pub mod cql;
 pub mod edr;
 pub mod ground;
+pub mod hdfs;
 pub mod mqtt;
 pub mod parts;
 pub mod producer;

@@ -80,11 +80,7 @@ impl ObjectStore for Bounded {
         read_only("put")
     }
 
-    async fn put_multipart_opts(
-        &self,
-        _: &Path,
-        _: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         read_only("put_multipart")
     }
 
@@ -100,10 +96,7 @@ impl ObjectStore for Bounded {
         self.call(location, self.inner.get_ranges(location, ranges)).await
     }
 
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         self.each(&Path::default(), self.inner.delete_stream(locations))
     }
 

@@ -20,7 +20,9 @@ pub enum StorageError {
     #[error("there is no {0}")]
     NotFound(String),
     /// No NameNode takes a connection.
-    #[error("cannot reach {server}: {reason}; is HDFS up, and does the address hold host and port of its RPC?")]
+    #[error(
+        "cannot reach {server}: {reason}; is HDFS up, and does the address hold host and port of its RPC?"
+    )]
     Unreachable {
         /// Which NameNode.
         server: String,
@@ -182,7 +184,10 @@ mod tests {
     fn a_refusal_of_the_server_is_cut_to_its_first_line() {
         let refusal = "Permission denied: user=x\n\tat org.apache.hadoop.Y";
         let error = HdfsError::RPCError("E".to_owned(), refusal.to_owned());
-        assert_eq!(naming().explain("edr", &error).to_string(), "hdfs://nn:8020/edr: Permission denied: user=x");
+        assert_eq!(
+            naming().explain("edr", &error).to_string(),
+            "hdfs://nn:8020/edr: Permission denied: user=x"
+        );
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub(crate) fn wait<T: Send + 'static>(
         // Nobody is left to hear it only when the waiting thread is gone.
         let _ = done.send(future.await);
     });
-    let broken = |_| StorageError::Failed { path: "storage".to_owned(), reason: "a task broke off".to_owned() };
+    let broken =
+        |_| StorageError::Failed { path: "storage".to_owned(), reason: "a task broke off".to_owned() };
     result.recv().map_err(broken)?
 }

@@ -1,6 +1,6 @@
 //! A folder by its URL.
 
-use std::path::PathBuf;
+use std::path::{Path as LocalPath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +89,9 @@ impl Storage {
 
     fn open_hdfs(url: Url, limit: Duration) -> Result<Self, String> {
         let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
-            return Err("it names no NameNode; write hdfs://host:port/dir or hdfs://nameservice/dir".to_owned());
+            return Err(
+                "it names no NameNode; write hdfs://host:port/dir or hdfs://nameservice/dir".to_owned()
+            );
         };
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a user does not belong in the URL; set HADOOP_USER_NAME".to_owned());
@@ -116,6 +118,15 @@ impl Storage {
     #[must_use]
     pub fn url(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// The folder on this machine, if it is one.
+    #[must_use]
+    pub fn local_folder(&self) -> Option<&LocalPath> {
+        match &self.place {
+            Place::Local(path) => Some(path),
+            Place::Hdfs(_) => None,
+        }
     }
 
     /// The files that lie directly in the folder, by name.
@@ -161,7 +172,6 @@ impl Storage {
         url.set_path("/");
         url
     }
-
 
     /// What lies directly in a folder below this one, or in this one.
     pub(crate) async fn list(&self, folder: &str) -> Result<Listing, StorageError> {

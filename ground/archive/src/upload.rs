@@ -9,9 +9,9 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use crate::StorageError;
 use crate::error::Naming;
 use crate::storage::{Place, Storage};
-use crate::StorageError;
 
 /// What the names of files begin with that are not whole yet.
 pub(crate) const UNFINISHED: &str = ".";
@@ -35,7 +35,9 @@ impl Upload {
         let naming = storage.naming().clone();
         let path = storage.path(&format!("{folder}/{name}")).to_string();
         let target = match storage.place() {
-            Place::Local(base) => begin_local(&base.join(folder), name).await.map_err(|error| naming.failed(&path, error))?,
+            Place::Local(base) => {
+                begin_local(&base.join(folder), name).await.map_err(|error| naming.failed(&path, error))?
+            }
             Place::Hdfs(client) => {
                 let hidden = format!("/{}", storage.path(&format!("{folder}/{UNFINISHED}{name}")));
                 let created = timeout(naming.limit, client.create(&hidden, WriteOptions::default())).await;
@@ -84,7 +86,12 @@ impl Upload {
 }
 
 /// Tries to remove a file that could not be finished; what stays behind is hidden, and swept up by compaction.
-pub(crate) async fn abandon(storage: &Storage, folder: &str, name: &str, error: StorageError) -> StorageError {
+pub(crate) async fn abandon(
+    storage: &Storage,
+    folder: &str,
+    name: &str,
+    error: StorageError,
+) -> StorageError {
     // A server that does not answer would only take as long again.
     if !matches!(error, StorageError::Silent { .. } | StorageError::Unreachable { .. }) {
         let _ = storage.delete(&format!("{folder}/{UNFINISHED}{name}")).await;
@@ -93,7 +100,12 @@ pub(crate) async fn abandon(storage: &Storage, folder: &str, name: &str, error: 
 }
 
 /// Writes a whole file.
-pub(crate) async fn put(storage: &Storage, folder: &str, name: &str, bytes: Bytes) -> Result<(), StorageError> {
+pub(crate) async fn put(
+    storage: &Storage,
+    folder: &str,
+    name: &str,
+    bytes: Bytes,
+) -> Result<(), StorageError> {
     let written = async {
         let mut upload = Upload::begin(storage, folder, name).await?;
         upload.write(bytes).await?;

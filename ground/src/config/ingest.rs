@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct IngestConfig {
     /// This process's name at the broker; the broker keeps its messages under it while it is away.
     pub client_id: String,
-    /// Folder of the window archive: `file:///dir`; empty for none.
+    /// Folder of the window archive: `file:///dir` or `hdfs://host:port/dir`; empty for none.
     pub archive: String,
     /// Most messages stored in one transaction.
     pub group_messages: u32,

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 
 use super::columns::{Rows, schema};
-use super::day::{Day, Names, now_micros};
+use super::day::{Day, Names};
 use crate::upload::put;
 use crate::{Storage, StorageError};
 
@@ -31,11 +31,13 @@ pub(super) fn properties() -> WriterProperties {
 /// are written again lie there twice, and are read once.
 pub(super) async fn append(storage: &Storage, names: &Names, rows: Rows) -> Result<(), StorageError> {
     let failed = |error: &dyn std::error::Error| storage.naming().failed(storage.path("").as_ref(), error);
-    let days = rows.finish(now_micros()).map_err(|error| failed(&error))?;
+    let days = rows.finish().map_err(|error| failed(&error))?;
     let files: Result<Vec<_>, ParquetError> =
         days.iter().map(|(day, batch)| Ok((*day, encode(batch)?))).collect();
     let files = files.map_err(|error| failed(&error))?;
-    let put = |(day, bytes): (Day, Bytes)| async move { put(storage, &day.folder(), &names.written(), bytes).await };
+    let put = |(day, bytes): (Day, Bytes)| async move {
+        put(storage, &day.folder(), &names.written(), bytes).await
+    };
     futures::stream::iter(files.into_iter().map(put)).buffer_unordered(AT_ONCE).try_collect().await
 }
 

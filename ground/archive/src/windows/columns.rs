@@ -9,8 +9,7 @@ use cabinwatch_shared::rate::Counts;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::window::Window;
 use datafusion::arrow::array::{
-    ArrayRef, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondArray,
-    TimestampMillisecondBuilder,
+    ArrayRef, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMillisecondBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
@@ -26,23 +25,23 @@ pub(super) const DESCRIPTION: &str = "description";
 pub(super) const FAIL: &str = "fail";
 pub(super) const SUCCESS: &str = "success";
 pub(super) const MODEL_VERSION: &str = "model_version";
-pub(super) const WRITTEN_AT: &str = "written_at";
+/// Which of two writings of a window is the newer.
+pub(super) const VERSION: &str = "version";
 
 const UTC: &str = "UTC";
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let time = |unit| DataType::Timestamp(unit, Some(UTC.into()));
     // Signed types only: Spark knows no others.
     Arc::new(Schema::new(vec![
         Field::new(TAIL, DataType::Utf8, false),
-        Field::new(START_TIME, time(TimeUnit::Millisecond), false),
+        Field::new(START_TIME, DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into())), false),
         Field::new(LENGTH_SECONDS, DataType::Int32, false),
         Field::new(EDR_POINT, DataType::Utf8, false),
         Field::new(DESCRIPTION, DataType::Utf8, true),
         Field::new(FAIL, DataType::Int64, false),
         Field::new(SUCCESS, DataType::Int64, false),
         Field::new(MODEL_VERSION, DataType::Int64, false),
-        Field::new(WRITTEN_AT, time(TimeUnit::Microsecond), false),
+        Field::new(VERSION, DataType::Int64, false),
     ]))
 });
 
@@ -57,6 +56,19 @@ pub struct Rows {
     days: BTreeMap<Day, Columns>,
 }
 
+/// One window of one aircraft, but for its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The aircraft.
+    pub tail: Tail,
+    /// The window.
+    pub window: Window,
+    /// The model it was scored with.
+    pub model: ModelVersion,
+    /// Of two writings of the window the one with the higher version is read.
+    pub version: i64,
+}
+
 #[derive(Debug, Default)]
 struct Columns {
     tail: StringBuilder,
@@ -67,15 +79,14 @@ struct Columns {
     fail: Int64Builder,
     success: Int64Builder,
     model_version: Int64Builder,
+    version: Int64Builder,
 }
 
 impl Rows {
     /// Adds a window: its failures, each with the successes of its point, and the successes of all its points.
     pub fn push<'a>(
         &mut self,
-        tail: &Tail,
-        window: Window,
-        model: ModelVersion,
+        head: &Head,
         failures: impl IntoIterator<Item = (FaultKey<'a>, Counts)>,
         points: impl IntoIterator<Item = (&'a str, u64)>,
     ) {
@@ -83,9 +94,9 @@ impl Rows {
             .into_iter()
             .map(|(key, counts)| (key.edr_point, Some(key.description), counts))
             .chain(points.into_iter().map(|(point, success)| (point, None, Counts { fail: 0, success })));
-        let day = Day::of(window.start());
+        let day = Day::of(head.window.start());
         for (point, description, counts) in rows {
-            self.days.entry(day).or_default().push(tail, window, model, (point, description), counts);
+            self.days.entry(day).or_default().push(head, point, description, counts);
         }
     }
 
@@ -95,37 +106,30 @@ impl Rows {
         self.days.is_empty()
     }
 
-    pub(super) fn finish(self, written_at: i64) -> Result<Vec<(Day, RecordBatch)>, ArrowError> {
-        self.days.into_iter().map(|(day, columns)| Ok((day, columns.finish(written_at)?))).collect()
+    pub(super) fn finish(self) -> Result<Vec<(Day, RecordBatch)>, ArrowError> {
+        self.days.into_iter().map(|(day, columns)| Ok((day, columns.finish()?))).collect()
     }
 }
 
 impl Columns {
-    fn push(
-        &mut self,
-        tail: &Tail,
-        window: Window,
-        model: ModelVersion,
-        (point, description): (&str, Option<&str>),
-        counts: Counts,
-    ) {
+    fn push(&mut self, head: &Head, point: &str, description: Option<&str>, counts: Counts) {
         // No aircraft has ever counted as far as a signed number reaches.
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.tail.append_value(tail.as_str());
-        self.start_time.append_value(window.start().millis().0);
-        self.length_seconds.append_value(i32::try_from(window.length().as_seconds()).unwrap_or(i32::MAX));
+        self.tail.append_value(head.tail.as_str());
+        self.start_time.append_value(head.window.start().millis().0);
+        self.length_seconds
+            .append_value(i32::try_from(head.window.length().as_seconds()).unwrap_or(i32::MAX));
         self.edr_point.append_value(point);
         self.description.append_option(description);
         self.fail.append_value(signed(counts.fail));
         self.success.append_value(signed(counts.success));
-        self.model_version.append_value(i64::from(model.0));
+        self.model_version.append_value(i64::from(head.model.0));
+        self.version.append_value(head.version);
     }
 
-    fn finish(mut self, written_at: i64) -> Result<RecordBatch, ArrowError> {
-        let tail = self.tail.finish();
-        let written_at = TimestampMicrosecondArray::from_value(written_at, datafusion::arrow::array::Array::len(&tail));
+    fn finish(mut self) -> Result<RecordBatch, ArrowError> {
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(tail),
+            Arc::new(self.tail.finish()),
             Arc::new(self.start_time.finish().with_timezone(UTC)),
             Arc::new(self.length_seconds.finish()),
             Arc::new(self.edr_point.finish()),
@@ -133,7 +137,7 @@ impl Columns {
             Arc::new(self.fail.finish()),
             Arc::new(self.success.finish()),
             Arc::new(self.model_version.finish()),
-            Arc::new(written_at.with_timezone(UTC)),
+            Arc::new(self.version.finish()),
         ];
         RecordBatch::try_new(schema(), columns)
     }

@@ -58,7 +58,8 @@ pub(super) async fn day(
     now: UnixSeconds,
 ) -> Result<Compacted, StorageError> {
     let mut listed = storage.list(&day.folder()).await?.files;
-    let mut outcome = Compacted { leftovers: sweep(storage, day, &listed, now).await?, ..Compacted::default() };
+    let mut outcome =
+        Compacted { leftovers: sweep(storage, day, &listed, now).await?, ..Compacted::default() };
     listed.retain(|file| matches!(Kind::of(name_of(file)), Kind::Written | Kind::Compacted));
     (outcome.files_before, outcome.files_after) = (listed.len() as u64, listed.len() as u64);
     outcome.bytes_before = listed.iter().map(|file| file.size).sum();
@@ -80,8 +81,15 @@ pub(super) async fn day(
 }
 
 /// Writes the rows of some files into a new one, each once; rows read and written.
-async fn write(storage: &Storage, day: Day, name: &str, files: &[ObjectMeta]) -> Result<(u64, u64), StorageError> {
-    let explain = |error: &(dyn std::error::Error + 'static)| storage.naming().explain(&path(storage, day, name), error);
+async fn write(
+    storage: &Storage,
+    day: Day,
+    name: &str,
+    files: &[ObjectMeta],
+) -> Result<(u64, u64), StorageError> {
+    let explain = |error: &(dyn std::error::Error + 'static)| {
+        storage.naming().explain(&path(storage, day, name), error)
+    };
     let plan = async {
         let context = scan::session(storage)?;
         let rows = scan::each_row_once(scan::all_rows(&context, storage, files)?)?;
@@ -100,7 +108,8 @@ async fn write(storage: &Storage, day: Day, name: &str, files: &[ObjectMeta]) ->
     while let Some(batch) = stream.next().await {
         let batch: RecordBatch = batch.map_err(|error| explain(&error))?;
         // A maximum could be null for all that its type says.
-        let batch = RecordBatch::try_new(schema(), batch.columns().to_vec()).map_err(|error| explain(&error))?;
+        let batch =
+            RecordBatch::try_new(schema(), batch.columns().to_vec()).map_err(|error| explain(&error))?;
         after += batch.num_rows() as u64;
         writer.write(&batch).await.map_err(|error| explain(&error))?;
         if writer.in_progress_rows() >= ROW_GROUP {
@@ -123,7 +132,12 @@ async fn check(storage: &Storage, day: Day, name: &str, rows: u64) -> Result<u64
     Err(storage.naming().failed(&path(storage, day, name), reason))
 }
 
-async fn sweep(storage: &Storage, day: Day, files: &[ObjectMeta], now: UnixSeconds) -> Result<u64, StorageError> {
+async fn sweep(
+    storage: &Storage,
+    day: Day,
+    files: &[ObjectMeta],
+    now: UnixSeconds,
+) -> Result<u64, StorageError> {
     let mut swept = 0;
     for file in files {
         let is_old = file.last_modified.timestamp() < now.0.saturating_sub(LEFTOVER_SECONDS);

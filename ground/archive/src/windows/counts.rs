@@ -46,7 +46,8 @@ pub enum Counted<'a> {
 
 /// Adds the aircraft up.
 pub(super) fn over_all_aircraft(rows: DataFrame, period: Period) -> datafusion::error::Result<DataFrame> {
-    let time = |at: UnixSeconds| lit(ScalarValue::TimestampMillisecond(Some(at.millis().0), Some("UTC".into())));
+    let time =
+        |at: UnixSeconds| lit(ScalarValue::TimestampMillisecond(Some(at.millis().0), Some("UTC".into())));
     let key = [START_TIME, LENGTH_SECONDS, EDR_POINT, DESCRIPTION].map(col).to_vec();
     let sums = [FAIL, SUCCESS].map(|name| sum(col(name)).alias(name));
     let sums = sums.into_iter().chain([count(col(FAIL)).alias(ROWS)]).collect();

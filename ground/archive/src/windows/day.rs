@@ -122,7 +122,7 @@ impl Names {
 }
 
 /// Microseconds since 1970.
-pub(super) fn now_micros() -> i64 {
+fn now_micros() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }

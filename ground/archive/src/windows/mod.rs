@@ -9,6 +9,7 @@ mod counts;
 mod day;
 mod scan;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cabinwatch_shared::time::UnixSeconds;
@@ -18,7 +19,7 @@ use futures::StreamExt;
 use object_store::ObjectMeta;
 use tokio::sync::mpsc;
 
-pub use columns::Rows;
+pub use columns::{Head, Rows};
 pub use compact::Compacted;
 pub use counts::{Count, Counted, Period};
 pub use day::{Day, NotADay};
@@ -36,7 +37,7 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug)]
 pub struct WindowArchive {
     storage: Storage,
-    names: std::sync::Arc<Names>,
+    names: Arc<Names>,
 }
 
 /// What reading came to.
@@ -143,7 +144,9 @@ impl WindowArchive {
             loop {
                 let before = storage.list(&day.folder()).await?.files;
                 match compact::day(&storage, &names, day, now).await {
-                    Err(_) if attempt < ATTEMPTS && are_replaced(&storage, day, &before).await? => attempt += 1,
+                    Err(_) if attempt < ATTEMPTS && are_replaced(&storage, day, &before).await? => {
+                        attempt += 1
+                    }
                     outcome => return outcome,
                 }
             }

@@ -22,7 +22,7 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use object_store::ObjectMeta;
 
 use super::columns::{
-    DESCRIPTION, EDR_POINT, FAIL, LENGTH_SECONDS, MODEL_VERSION, START_TIME, SUCCESS, TAIL, WRITTEN_AT, schema,
+    DESCRIPTION, EDR_POINT, FAIL, LENGTH_SECONDS, MODEL_VERSION, START_TIME, SUCCESS, TAIL, VERSION, schema,
 };
 use crate::Storage;
 
@@ -34,30 +34,36 @@ pub(super) fn session(storage: &Storage) -> Result<SessionContext> {
     let mut config = SessionConfig::new();
     // Our schema is stated, not guessed, and its texts are plain ones.
     config.options_mut().execution.parquet.schema_force_view_types = false;
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(MEMORY))).build_arc()?;
+    let runtime =
+        RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(MEMORY))).build_arc()?;
     runtime.register_object_store(&storage.store_url(), storage.store().clone());
     Ok(SessionContext::new_with_config_rt(config, runtime))
 }
 
 /// All rows of some files, as they lie there.
-pub(super) fn all_rows(context: &SessionContext, storage: &Storage, files: &[ObjectMeta]) -> Result<DataFrame> {
+pub(super) fn all_rows(
+    context: &SessionContext,
+    storage: &Storage,
+    files: &[ObjectMeta],
+) -> Result<DataFrame> {
     let store = ObjectStoreUrl::parse(storage.store_url())?;
     context.read_table(Arc::new(Files { store, files: files.to_vec() }))
 }
 
-/// Of each window of each aircraft what was written last, and of that each row once: what the tables hold, whose
-/// windows are replaced as a whole.
+/// Of each window of each aircraft the newest version, and of that each row once: what the tables hold, whose windows
+/// are replaced as a whole.
 pub(super) fn each_row_once(rows: DataFrame) -> Result<DataFrame> {
     let definition = WindowFunctionDefinition::AggregateUDF(max_udaf());
-    let last_written = Expr::from(WindowFunction::new(definition, vec![col(WRITTEN_AT)]))
+    let newest = Expr::from(WindowFunction::new(definition, vec![col(VERSION)]))
         .partition_by(vec![col(TAIL), col(START_TIME)])
         .build()?
-        .alias("last_written");
+        .alias("newest");
     let key = [TAIL, START_TIME, EDR_POINT, DESCRIPTION].map(col).to_vec();
-    let values = [LENGTH_SECONDS, FAIL, SUCCESS, MODEL_VERSION, WRITTEN_AT].map(|name| max(col(name)).alias(name));
+    let values =
+        [LENGTH_SECONDS, FAIL, SUCCESS, MODEL_VERSION, VERSION].map(|name| max(col(name)).alias(name));
     let columns: Vec<Expr> = schema().fields().iter().map(|field| col(field.name())).collect();
-    rows.window(vec![last_written])?
-        .filter(col(WRITTEN_AT).eq(col("last_written")))?
+    rows.window(vec![newest])?
+        .filter(col(VERSION).eq(col("newest")))?
         .aggregate(key, values.to_vec())?
         .select(columns)
 }
