@@ -65,32 +65,36 @@ fn write_archive(archive: &WindowArchive, events: &[Event], length: u32) {
         let start = Window::containing(UnixSeconds(event.at).millis(), length).start().0;
         windows.entry((event.tail, start)).or_default().push(event);
     }
-    for (number, ((tail, start), events)) in windows.into_iter().enumerate() {
-        let (mut failures, mut points) = (BTreeMap::new(), BTreeMap::new());
-        for event in events {
-            match event.failed {
-                Some(description) => *failures.entry((event.point, description)).or_default() += 1,
-                None => *points.entry(event.point).or_default() += 1,
-            }
-        }
-        let head = Head {
-            tail: tail.parse().expect("a tail"),
-            window: Window::containing(UnixSeconds(start).millis(), length),
-            model: ModelVersion(1),
-            version: 1,
-        };
-        let failures = failures.iter().map(|(&(edr_point, description), &fail)| {
-            let success = points.get(edr_point).copied().unwrap_or_default();
-            (FaultKey { edr_point, description }, Counts { fail, success })
-        });
-        let failures: Vec<_> = failures.collect();
-        // Every seventh comes twice, as after a crash.
+    let windows: Vec<_> = windows.into_iter().collect();
+    for (number, group) in windows.chunks(40).enumerate() {
+        // Every seventh group comes twice, as after a crash.
         for _ in 0..if number % 7 == 0 { 2 } else { 1 } {
             let mut rows = Rows::default();
-            rows.push(&head, failures.iter().copied(), points.iter().map(|(&point, &n)| (point, n)));
+            group.iter().for_each(|((tail, start), events)| push(&mut rows, tail, *start, length, events));
             archive.append(rows).expect("written");
         }
     }
+}
+
+fn push(rows: &mut Rows, tail: &str, start: i64, length: WindowLength, events: &[&Event]) {
+    let (mut failures, mut points) = (BTreeMap::new(), BTreeMap::new());
+    for event in events {
+        match event.failed {
+            Some(description) => *failures.entry((event.point, description)).or_default() += 1,
+            None => *points.entry(event.point).or_default() += 1,
+        }
+    }
+    let head = Head {
+        tail: tail.parse().expect("a tail"),
+        window: Window::containing(UnixSeconds(start).millis(), length),
+        model: ModelVersion(1),
+        version: 1,
+    };
+    let counts = |(&(edr_point, description), &fail): (&(&'static str, &'static str), &u64)| {
+        let success = points.get(edr_point).copied().unwrap_or_default();
+        (FaultKey { edr_point, description }, Counts { fail, success })
+    };
+    rows.push(&head, failures.iter().map(counts), points.iter().map(|(&point, &n)| (point, n)));
 }
 
 fn of_files(tally: &mut Tally, folder: &Path) {
