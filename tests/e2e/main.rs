@@ -8,5 +8,6 @@ mod contract;
 mod demo;
 mod faults;
 mod gateway_logs;
+mod hdfs;
 mod kill;
 mod readme;

@@ -107,6 +107,20 @@ impl Hdfs {
         }
     }
 
+    /// Lets a node live but answer nothing more (SIGSTOP).
+    pub fn freeze(&mut self, node: Node) {
+        if let Some(running) = self.slot(node) {
+            running.freeze();
+        }
+    }
+
+    /// Lets a frozen node go on.
+    pub fn thaw(&mut self, node: Node) {
+        if let Some(running) = self.slot(node) {
+            running.thaw();
+        }
+    }
+
     /// Hadoop's own client: `-put`, `-ls`, `-get` and the like; what it printed.
     ///
     /// # Panics

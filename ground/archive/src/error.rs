@@ -31,7 +31,7 @@ pub enum StorageError {
     },
     /// No answer within the limit.
     #[error(
-        "{server} has given no answer for {} s ({path}); is it up, and are its DataNodes? history.timeout_seconds sets the limit",
+        "no answer for {} s from {server} or its DataNodes ({path}): are they up, and reachable from this machine? history.timeout_seconds sets the limit",
         limit.as_secs_f32()
     )]
     Silent {
@@ -195,6 +195,6 @@ mod tests {
         let inner = naming().silent("edr/a.csv");
         let wrapped = object_store::Error::Generic { store: "x", source: Box::new(inner.clone()) };
         assert_eq!(naming().explain("other", &io::Error::other(wrapped)), inner);
-        assert!(inner.to_string().contains("for 10 s (hdfs://nn:8020/edr/a.csv)"), "{inner}");
+        assert!(inner.to_string().contains("for 10 s from the HDFS NameNode nn:8020"), "{inner}");
     }
 }

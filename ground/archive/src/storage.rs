@@ -274,7 +274,7 @@ mod tests {
         let limit = Duration::from_millis(300);
         for (address, says) in [
             (refusing, "cannot reach the HDFS NameNode"),
-            (silent.local_addr().expect("an address"), "has given no answer for 0.3 s"),
+            (silent.local_addr().expect("an address"), "no answer for 0.3 s from the HDFS NameNode"),
         ] {
             let start = Instant::now();
             let storage = Storage::open(&format!("hdfs://{address}/edr"), limit).expect("opened");
