@@ -50,7 +50,7 @@ impl Lake {
         format!("file://{}", self.path(name).display())
     }
 
-    /// A day of a simulated fleet, on this machine and on HDFS.
+    /// A day of a simulated fleet, on this machine and on HDFS, in a file for each half hour.
     fn simulate(&self) {
         let edr = self.path("edr").display().to_string();
         Ended::well(&mut on_hdfs(&[
@@ -59,6 +59,8 @@ impl Lake {
             &edr,
             "--days",
             "1",
+            "--files-per-day",
+            "48",
             "--start",
             "2026-11-20T00:00:00Z",
         ]));
@@ -239,7 +241,7 @@ fn compact_with_kills(lake: &Lake, random: &mut ChaCha8Rng) -> Value {
     let command = || on_hdfs(&["archive", "compact", "--json", "--archive", &lake.hdfs.url("archive")]);
     for _ in 0..8 {
         let mut child = command().stdout(std::process::Stdio::null()).spawn().expect("it starts");
-        thread::sleep(Duration::from_millis(random.random_range(5..250)));
+        thread::sleep(Duration::from_millis(random.random_range(5..120)));
         let _ = child.kill();
         child.wait().expect("it has ended");
     }

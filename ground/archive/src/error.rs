@@ -1,6 +1,7 @@
 //! What can go wrong with a folder, as one sentence each.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use hdfs_native::HdfsError;
@@ -96,7 +97,7 @@ impl Naming {
         StorageError::Silent { server: self.server.clone(), path: self.full(path), limit: self.limit }
     }
 
-    pub fn failed(&self, path: &str, reason: impl ToString) -> StorageError {
+    pub fn failed(&self, path: &str, reason: &dyn fmt::Display) -> StorageError {
         StorageError::Failed { path: self.full(path), reason: reason.to_string() }
     }
 
@@ -122,7 +123,7 @@ impl Naming {
                 None => error.source(),
             };
         }
-        self.failed(path, error)
+        self.failed(path, &error)
     }
 
     pub fn explain_hdfs(&self, path: &str, error: &HdfsError) -> StorageError {
@@ -136,9 +137,9 @@ impl Naming {
             }
             // What follows the first line is a stack trace of the server's.
             HdfsError::RPCError(_, reason) | HdfsError::FatalRPCError(_, reason) => {
-                self.failed(path, reason.lines().next().unwrap_or_default())
+                self.failed(path, &reason.lines().next().unwrap_or_default())
             }
-            other => self.failed(path, other),
+            other => self.failed(path, &other),
         }
     }
 }

@@ -65,7 +65,7 @@ async fn send_pieces(
         return Ok(());
     }
     let reason = format!("only {come} of {expected} bytes came");
-    let error = store.naming.failed(path.as_ref(), reason);
+    let error = store.naming.failed(path.as_ref(), &reason);
     Err(object_store::Error::Generic { store: "storage", source: Box::new(error) })
 }
 

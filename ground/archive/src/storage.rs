@@ -202,7 +202,7 @@ impl Storage {
                 asked.map_err(|error| naming.explain_hdfs(path.as_ref(), &error))?.isdir
             }
         };
-        if is_folder { Ok(()) } else { Err(naming.failed(path.as_ref(), "it is no folder")) }
+        if is_folder { Ok(()) } else { Err(naming.failed(path.as_ref(), &"it is no folder")) }
     }
 
     /// Deletes a file; one that is gone already is no error.

@@ -26,7 +26,7 @@ pub(crate) struct Upload {
 
 enum Target {
     Local { file: File, hidden: PathBuf, path: PathBuf, new_folder: bool },
-    Hdfs { client: Client, writer: FileWriter, hidden: String, path: String },
+    Hdfs { client: Client, writer: Box<FileWriter>, hidden: String, path: String },
 }
 
 impl Upload {
@@ -36,14 +36,19 @@ impl Upload {
         let path = storage.path(&format!("{folder}/{name}")).to_string();
         let target = match storage.place() {
             Place::Local(base) => {
-                begin_local(&base.join(folder), name).await.map_err(|error| naming.failed(&path, error))?
+                begin_local(&base.join(folder), name).await.map_err(|error| naming.failed(&path, &error))?
             }
             Place::Hdfs(client) => {
                 let hidden = format!("/{}", storage.path(&format!("{folder}/{UNFINISHED}{name}")));
                 let created = timeout(naming.limit, client.create(&hidden, WriteOptions::default())).await;
                 let created = created.map_err(|_| naming.silent(&path))?;
                 let writer = created.map_err(|error| naming.explain_hdfs(&path, &error))?;
-                Target::Hdfs { client: client.clone(), writer, hidden, path: format!("/{path}") }
+                Target::Hdfs {
+                    client: client.clone(),
+                    writer: Box::new(writer),
+                    hidden,
+                    path: format!("/{path}"),
+                }
             }
         };
         Ok(Self { naming, path, target })
@@ -53,7 +58,7 @@ impl Upload {
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         match &mut self.target {
             Target::Local { file, .. } => {
-                file.write_all(&bytes).await.map_err(|error| self.naming.failed(&self.path, error))
+                file.write_all(&bytes).await.map_err(|error| self.naming.failed(&self.path, &error))
             }
             Target::Hdfs { writer, .. } => {
                 let written = timeout(self.naming.limit, writer.write(bytes)).await;
@@ -68,7 +73,7 @@ impl Upload {
         match &mut self.target {
             Target::Local { file, hidden, path, new_folder } => {
                 let finished = finish_local(file, hidden, path, *new_folder).await;
-                finished.map_err(|error| self.naming.failed(&self.path, error))
+                finished.map_err(|error| self.naming.failed(&self.path, &error))
             }
             Target::Hdfs { client, writer, hidden, path } => {
                 // A file that is closed is on as many DataNodes as HDFS wants; whether in their memory or on their

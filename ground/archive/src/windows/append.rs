@@ -30,7 +30,7 @@ pub(super) fn properties() -> WriterProperties {
 /// Writes the rows; when it returns they are there to stay. After an error some days may have been written: rows that
 /// are written again lie there twice, and are read once.
 pub(super) async fn append(storage: &Storage, names: &Names, rows: Rows) -> Result<(), StorageError> {
-    let failed = |error: &dyn std::error::Error| storage.naming().failed(storage.path("").as_ref(), error);
+    let failed = |error: &dyn std::error::Error| storage.naming().failed(storage.path("").as_ref(), &error);
     let days = rows.finish().map_err(|error| failed(&error))?;
     let files: Result<Vec<_>, ParquetError> =
         days.iter().map(|(day, batch)| Ok((*day, encode(batch)?))).collect();

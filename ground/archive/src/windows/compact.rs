@@ -50,14 +50,14 @@ pub struct Compacted {
     pub leftovers: u64,
 }
 
-/// Compacts one day.
+/// Compacts one day, whose folder holds these files.
 pub(super) async fn day(
     storage: &Storage,
     names: &Names,
     day: Day,
+    mut listed: Vec<ObjectMeta>,
     now: UnixSeconds,
 ) -> Result<Compacted, StorageError> {
-    let mut listed = storage.list(&day.folder()).await?.files;
     let mut outcome =
         Compacted { leftovers: sweep(storage, day, &listed, now).await?, ..Compacted::default() };
     listed.retain(|file| matches!(Kind::of(name_of(file)), Kind::Written | Kind::Compacted));
@@ -129,7 +129,7 @@ async fn check(storage: &Storage, day: Day, name: &str, rows: u64) -> Result<u64
         return Ok(bytes);
     }
     let reason = format!("{rows} rows were written but {found} are there; the day's other files were kept");
-    Err(storage.naming().failed(&path(storage, day, name), reason))
+    Err(storage.naming().failed(&path(storage, day, name), &reason))
 }
 
 async fn sweep(

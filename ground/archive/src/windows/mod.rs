@@ -9,6 +9,7 @@ mod counts;
 mod day;
 mod scan;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,7 +120,7 @@ impl WindowArchive {
             let _ = sender.send(None).await;
         });
         let mut outcome = ReadOutcome::default();
-        let broken = |reason: &str| self.storage.naming().failed(self.storage.path("").as_ref(), reason);
+        let broken = |reason: &str| self.storage.naming().failed(self.storage.path("").as_ref(), &reason);
         loop {
             let day = received.blocking_recv().ok_or_else(|| broken("reading broke off"))?;
             let Some(day) = day else { return Ok(outcome) };
@@ -140,18 +141,35 @@ impl WindowArchive {
     pub fn compact(&self, day: Day, now: UnixSeconds) -> Result<Compacted, StorageError> {
         let (storage, names) = (self.storage.clone(), self.names.clone());
         runtime::wait(async move {
-            let mut attempt = 1;
-            loop {
-                let before = storage.list(&day.folder()).await?.files;
-                match compact::day(&storage, &names, day, now).await {
-                    Err(_) if attempt < ATTEMPTS && are_replaced(&storage, day, &before).await? => {
-                        attempt += 1
-                    }
-                    outcome => return outcome,
-                }
-            }
+            let work = |files| compact::day(&storage, &names, day, files, now);
+            on_files_of(&storage, day, work).await
         })
     }
+}
+
+/// Works on the files of a day, and begins anew when compaction has put another in their place meanwhile.
+async fn on_files_of<T, F>(
+    storage: &Storage,
+    day: Day,
+    work: impl Fn(Vec<ObjectMeta>) -> F,
+) -> Result<T, StorageError>
+where
+    F: Future<Output = Result<T, StorageError>>,
+{
+    let mut files = storage.list(&day.folder()).await?.files;
+    for _ in 1..ATTEMPTS {
+        let outcome = work(files.clone()).await;
+        if outcome.is_ok() {
+            return outcome;
+        }
+        let now = storage.list(&day.folder()).await?.files;
+        let is_there = |file: &ObjectMeta| now.iter().any(|other| other.location == file.location);
+        if files.iter().all(is_there) {
+            return outcome;
+        }
+        files = now;
+    }
+    work(files).await
 }
 
 /// How many files a day has, and its counts.
@@ -160,19 +178,17 @@ async fn day_counts(
     day: Day,
     period: Period,
 ) -> Result<(u64, Vec<RecordBatch>), StorageError> {
-    let mut attempt = 1;
-    loop {
-        let mut files = storage.list(&day.folder()).await?.files;
+    let work = async |mut files: Vec<ObjectMeta>| {
         files.retain(|file| matches!(Kind::of(name_of(file)), Kind::Written | Kind::Compacted));
         if files.is_empty() {
             return Ok((0, Vec::new()));
         }
-        match counts_of_files(storage, &files, period).await {
-            Ok(batches) => return Ok((files.len() as u64, batches)),
-            Err(_) if attempt < ATTEMPTS && are_replaced(storage, day, &files).await? => attempt += 1,
-            Err(error) => return Err(storage.naming().explain(storage.path(&day.folder()).as_ref(), &error)),
-        }
-    }
+        let path = storage.path(&day.folder());
+        let counts = counts_of_files(storage, &files, period).await;
+        let counts = counts.map_err(|error| storage.naming().explain(path.as_ref(), &error))?;
+        Ok((files.len() as u64, counts))
+    };
+    on_files_of(storage, day, work).await
 }
 
 async fn counts_of_files(
@@ -187,13 +203,6 @@ async fn counts_of_files(
         _ => scan::each_row_once(rows)?,
     };
     counts::over_all_aircraft(rows, period)?.collect().await
-}
-
-/// Whether some of these files are gone: compaction has put another in their place, so reading begins anew.
-async fn are_replaced(storage: &Storage, day: Day, files: &[ObjectMeta]) -> Result<bool, StorageError> {
-    let now = storage.list(&day.folder()).await?.files;
-    let is_there = |file: &ObjectMeta| now.iter().any(|other| other.location == file.location);
-    Ok(!files.iter().all(is_there))
 }
 
 #[cfg(test)]
