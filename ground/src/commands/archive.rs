@@ -170,3 +170,44 @@ fn print(summary: &Summary, json: bool, out: &mut dyn Write) -> std::io::Result<
     }
     writeln!(out, "{} days before {} are one file each.", summary.days.len(), summary.before)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compact(args: CompactArgs) -> ArchiveArgs {
+        ArchiveArgs { command: ArchiveCommand::Compact(args) }
+    }
+
+    fn config(url: &str) -> Config {
+        let mut config = Config::default();
+        config.ingest.archive = url.to_owned();
+        config
+    }
+
+    #[test]
+    fn an_archive_that_is_not_named_or_cannot_be_opened_is_a_wrong_call() {
+        for (url, says) in [("", "--archive"), ("s3://bucket/archive", "`s3` is not supported")] {
+            let args = compact(CompactArgs::default());
+            let error = run(&config(url), &args, &mut Vec::new()).expect_err("refused");
+            assert!(error.is_usage() && error.to_string().contains(says), "{error}");
+        }
+        let error =
+            run(&config("file:///no/such/archive"), &compact(CompactArgs::default()), &mut Vec::new());
+        let error = error.expect_err("refused");
+        assert!(!error.is_usage() && error.to_string().contains("/no/such/archive"), "{error}");
+    }
+
+    #[test]
+    fn an_archive_without_days_before_the_given_one_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("day=2026-11-21")).expect("a folder");
+        let config = config(&format!("file://{}", folder.path().display()));
+        let before = Some("2026-11-21".parse().expect("a day"));
+        let mut out = Vec::new();
+        run(&config, &compact(CompactArgs { before, json: true, ..CompactArgs::default() }), &mut out)
+            .expect("nothing to do");
+        let summary: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        assert_eq!((&summary["before"], &summary["days"]), (&"2026-11-21".into(), &serde_json::json!([])));
+    }
+}
