@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cabinwatch_ground::commands::{
-    broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, publish, report,
-    retrain, simulate, tables,
+    archive, broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, publish,
+    report, retrain, simulate, tables,
 };
 use cabinwatch_ground::config::{self, Flag, LogConfig};
 use clap::{Parser, Subcommand};
@@ -33,7 +33,7 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Score the newest EDR files: six anomaly tables and a mail
     Detect(detect::DetectArgs),
-    /// Train a model on EDR files and sign it
+    /// Train a model on EDR files or the window archive and sign it
     Retrain(retrain::RetrainArgs),
     /// Take over the model in use today, or show the one in the model folder
     Model(model::ModelArgs),
@@ -43,6 +43,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Show what the tables hold
     Tables(tables::TablesArgs),
+    /// Care for the window archive that ingest keeps
+    Archive(archive::ArchiveArgs),
     /// Make a key pair to sign models with
     Keygen(keygen::KeygenArgs),
     /// Write EDR files of a fleet that isn't there, with labelled faults
@@ -69,6 +71,7 @@ impl Command {
             Self::Report(args) => args.flags(),
             Self::Tables(args) => args.flags(),
             Self::Keygen(args) => args.flags(),
+            Self::Archive(args) => args.flags(),
             Self::Simulate(_)
             | Self::Demo(_)
             | Self::Broker(_)
@@ -145,6 +148,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tables(args) => {
             tables::run(&config, &args, &mut out).map_err(|e| usage(e, tables::TablesCommandError::is_usage))
         }
+        Command::Archive(args) => archive::run(&config, &args, &mut out)
+            .map_err(|e| usage(e, archive::ArchiveCommandError::is_usage)),
         Command::Keygen(args) => {
             keygen::run(&config, &args, &mut out).map_err(|e| usage(e, keygen::KeygenError::is_usage))
         }

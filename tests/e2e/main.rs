@@ -8,6 +8,7 @@ mod contract;
 mod demo;
 mod faults;
 mod gateway_logs;
+mod hdfs;
 mod kill;
 mod mosquitto;
 mod operations;

@@ -28,7 +28,7 @@ missing_packages() {
     [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||
         echo rustc-web cargo-web rust-web-src
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
-    command -v java >/dev/null || echo openjdk-17-jdk-headless
+    command -v javac >/dev/null || echo openjdk-17-jdk-headless
     command -v mvn >/dev/null || echo maven
     command -v podman >/dev/null && command -v buildah >/dev/null && [ -x /usr/lib/podman/netavark ] ||
         echo buildah podman runc netavark aardvark-dns iptables iproute2
@@ -95,6 +95,15 @@ fetch_jars() {
     cp "$pom" "$folder/pom.xml"
 }
 
+# The small program that starts a node of HDFS from those jars.
+compile_hdfs() {
+    local source=tests/parts/hdfs/HdfsNode.java folder=.cache/hdfs
+    cmp -s "$source" "$folder/HdfsNode.java" && return 0
+    say "compiling $source"
+    javac -d "$folder/classes" -cp "$folder/lib/*" "$source"
+    cp "$source" "$folder/HdfsNode.java"
+}
+
 main() {
     case "${1:-}" in
     build)
@@ -109,6 +118,8 @@ main() {
             say "there is no such old scikit-learn for this Python: its part of the parity tests is left out"
         install_cargo_deny
         fetch_jars cassandra
+        fetch_jars hdfs
+        compile_hdfs
         say "everything the tests need is there"
         ;;
     *) fail "usage: setup.sh build|test" ;;

@@ -13,6 +13,7 @@ pub mod cassandra;
 pub mod cql;
 pub mod edr;
 pub mod ground;
+pub mod hdfs;
 pub mod metrics;
 pub mod mosquitto;
 pub mod mqtt;

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use cabinwatch_shared::model::Model;
 use cabinwatch_shared::time::UnixSeconds;
 
-use super::read_history::{parse_now, print_read, read_history, system_now};
+use super::read_history::{parse_now, print_read, read_recent, system_now};
 use crate::config::Config;
 use crate::detect::{self, DetectSummary, WindowLengthDiffers};
-use crate::history::{self, HistoryError, ReadOptions};
+use crate::history::{HistoryError, ReadOptions};
 use crate::operations::{BatchCommand, BatchRun};
 use crate::report::{self, ReportError, Run};
 use crate::tables::{self, TablesError, WindowVersion};
@@ -18,7 +18,7 @@ use crate::train::folder::{FolderError, ModelFolder};
 /// Flags of `detect`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DetectArgs {
-    /// Folder of the EDR files, e.g. file:///data/edr
+    /// Folder of the EDR files, e.g. file:///data/edr or hdfs://namenode:8020/edr
     #[arg(long, value_name = "URL")]
     pub history: Option<String>,
     /// Folder that `retrain` left its model in
@@ -112,9 +112,7 @@ fn detect(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<Det
     let z_threshold = config.detect.z_threshold;
     warn_about(&model, now, z_threshold);
     let window = ReadOptions::from_config(&config.history)?.window;
-    let newest = config.history.newest_files as usize;
-    let (aggregates, selection) =
-        read_history(&config.history, |files| history::recent(files, now, window, newest))?;
+    let (aggregates, selection) = read_recent(&config.history, now)?;
     print_read(&aggregates.summary, out)?;
     if selection.fell_back {
         writeln!(

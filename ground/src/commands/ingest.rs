@@ -23,7 +23,7 @@ pub struct IngestArgs {
     /// Where the tables are, e.g. sqlite:///data/tables.db; made if they are not there
     #[arg(long, value_name = "URL")]
     pub tables: Option<String>,
-    /// Folder of the window archive, e.g. file:///data/archive
+    /// Folder of the window archive, e.g. file:///data/archive or hdfs://namenode:8020/archive
     #[arg(long, value_name = "URL")]
     pub archive: Option<String>,
     /// Where to answer /healthz, /readyz and /metrics: a port on this machine, or ADDRESS:PORT
@@ -60,7 +60,7 @@ impl IngestCommandError {
     pub const fn is_usage(&self) -> bool {
         match self {
             Self::Tables(error) => matches!(error, TablesError::Url(_) | TablesError::Name { .. }),
-            Self::Ingest(error) => matches!(error, IngestError::Broker(_) | IngestError::ArchiveUrl(_)),
+            Self::Ingest(error) => matches!(error, IngestError::Broker(_) | IngestError::Archive(_)),
             Self::Server(_) | Self::Start(_) => false,
         }
     }

@@ -1,5 +1,6 @@
 //! The subcommands: each takes its configuration and flags, does its work through the library, and prints.
 
+pub mod archive;
 pub mod broker;
 pub mod broker_config;
 pub mod check_config;

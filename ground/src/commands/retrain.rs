@@ -1,4 +1,4 @@
-//! `cabinwatch-ground retrain`: from EDR files to a signed model.
+//! `cabinwatch-ground retrain`: from EDR files and the window archive to a signed model.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use cabinwatch_shared::model::Limits;
 use cabinwatch_shared::time::UnixSeconds;
 use comfy_table::Table;
 
-use super::read_history::{parse_now, print_read, read_history, system_now};
+use super::read_history::{parse_now, print_training, read_training, system_now};
 use crate::config::Config;
-use crate::history::{self, HistoryError};
+use crate::history::HistoryError;
 use crate::operations::{BatchCommand, BatchRun};
 use crate::train::folder::{FolderError, ModelFolder};
 use crate::train::{BundleError, BundleSettings, Evaluation, TrainError, Training, bundle};
@@ -17,9 +17,12 @@ use crate::train::{BundleError, BundleSettings, Evaluation, TrainError, Training
 /// Flags of `retrain`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RetrainArgs {
-    /// Folder of the EDR files, e.g. file:///data/edr
+    /// Folder of the EDR files, e.g. file:///data/edr or hdfs://namenode:8020/edr
     #[arg(long, value_name = "URL")]
     pub history: Option<String>,
+    /// Window archive that ingest keeps, instead of EDR files or, if both are given, added to them
+    #[arg(long, value_name = "URL")]
+    pub archive: Option<String>,
     /// Train on the files of this many days, by the date in their names
     #[arg(long, value_name = "N")]
     pub days: Option<u32>,
@@ -60,6 +63,7 @@ impl RetrainArgs {
     pub fn flags(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
         vec![
             ("--history", "history.url", self.history.clone()),
+            ("--archive", "retrain.archive", self.archive.clone()),
             ("--days", "retrain.days", self.days.map(|days| days.to_string())),
             ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),
             (
@@ -100,9 +104,8 @@ fn retrain(config: &Config, args: &RetrainArgs, out: &mut dyn Write) -> Result<E
     let version = folder.next_version()?;
     let now = system_now();
     let days_end = args.now.unwrap_or(now);
-    let (aggregates, _) =
-        read_history(&config.history, |files| history::training(files, days_end, config.retrain.days))?;
-    print_read(&aggregates.summary, out)?;
+    let aggregates = read_training(config, days_end)?;
+    print_training(&aggregates, out)?;
     let training = Training::of(&aggregates, &config.retrain)?;
     let z_threshold = config.detect.z_threshold;
     let evaluation = Evaluation::of(&aggregates, &training, version, z_threshold);

@@ -1,12 +1,14 @@
 //! EDR files.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// EDR files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HistoryConfig {
-    /// Where they lie: `file:///dir`.
+    /// Where they lie: `file:///dir` or `hdfs://host:port/dir`.
     pub url: String,
     /// Files are named `<prefix>_YYMMDD_HHMMSS*.csv`.
     pub prefix: String,
@@ -18,6 +20,16 @@ pub struct HistoryConfig {
     pub max_line_bytes: u32,
     /// Stop at the first row that can't be read, instead of counting and reporting it.
     pub strict: bool,
+    /// How long one answer of HDFS may take, in seconds, for EDR files and the window archive alike.
+    pub timeout_seconds: u32,
+}
+
+impl HistoryConfig {
+    /// How long one answer of HDFS may take.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds as u64)
+    }
 }
 
 impl Default for HistoryConfig {
@@ -29,6 +41,7 @@ impl Default for HistoryConfig {
             window_seconds: 300,
             max_line_bytes: 1 << 20,
             strict: false,
+            timeout_seconds: 10,
         }
     }
 }

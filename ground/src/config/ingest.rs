@@ -10,7 +10,7 @@ pub struct IngestConfig {
     pub client_id: String,
     /// The group of ingest processes that share the aircraft's frames; empty where this is the only one.
     pub share: String,
-    /// Folder of the window archive: `file:///dir`; empty for none.
+    /// Folder of the window archive: `file:///dir` or `hdfs://host:port/dir`; empty for none.
     pub archive: String,
     /// Most messages stored in one transaction.
     pub group_messages: u32,

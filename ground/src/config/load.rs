@@ -83,6 +83,7 @@ fn wrong(config: &Config) -> Option<(&'static str, &'static str)> {
         ("history.window_seconds", config.history.window_seconds > 0, "must be at least 1"),
         ("history.newest_files", config.history.newest_files > 0, "must be at least 1"),
         ("history.max_line_bytes", config.history.max_line_bytes >= 64, "must be at least 64"),
+        ("history.timeout_seconds", config.history.timeout_seconds > 0, "must be at least 1"),
         ("history.prefix", is_name(&config.history.prefix), NAME),
         ("retrain.days", config.retrain.days > 0, "must be at least 1"),
         ("retrain.n_estimators", (1..=10_000).contains(&config.retrain.n_estimators), "must be 1 to 10000"),

@@ -16,6 +16,8 @@ pub struct RetrainConfig {
     pub contamination: Contamination,
     /// Seed of the forest.
     pub random_state: u64,
+    /// Window archive to train on, instead of EDR files or beside them; empty for none.
+    pub archive: String,
 }
 
 impl Default for RetrainConfig {
@@ -26,6 +28,7 @@ impl Default for RetrainConfig {
             max_samples: MaxSamples::Auto(Auto::Auto),
             contamination: Contamination::Auto(Auto::Auto),
             random_state: 42,
+            archive: String::new(),
         }
     }
 }

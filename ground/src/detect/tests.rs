@@ -68,7 +68,8 @@ impl World {
 
     fn scored(&self, files: &[(&str, String)]) -> Vec<ScoredWindow> {
         files.iter().for_each(|(cut, rows)| self.file(cut, rows));
-        let history = crate::history::open(&self.config.history.url, "e").expect("a folder");
+        let history = crate::history::open(&self.config.history.url, "e", self.config.history.timeout())
+            .expect("a folder");
         let files: Vec<_> = history
             .list()
             .expect("a listing")

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use cabinwatch_archive::windows::WindowArchive;
 use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::rate::Counts;
 use cabinwatch_shared::time::UnixSeconds;
@@ -11,10 +12,10 @@ use hashbrown::HashMap;
 use super::count::{Counter, CountsOf};
 use super::intern::Interner;
 use super::reader::Reader;
-use super::{History, HistoryError, HistoryFile, ReadOptions, ReadSummary};
+use super::{ArchiveSelection, ArchiveSummary, History, HistoryError, HistoryFile, ReadOptions, ReadSummary};
 
 /// Most different fault keys of one run.
-const MAX_KEYS: usize = 1 << 20;
+pub(super) const MAX_KEYS: usize = 1 << 20;
 
 /// What the files of one run hold: a row for every window and fault key with at least one failure.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +29,10 @@ pub struct Aggregates {
     rows: Vec<(i64, u32, Counts)>,
     /// Window start, point's place and successes; sorted.
     successes: Vec<(i64, u32, u64)>,
-    /// How reading went.
+    /// How reading the files went.
     pub summary: ReadSummary,
+    /// How reading the window archive went; none where there was none to read.
+    pub archive: Option<ArchiveSummary>,
 }
 
 /// One fault key in one window.
@@ -112,9 +115,85 @@ pub fn aggregate(
     options: &ReadOptions,
     after_file: &(dyn Fn() + Sync),
 ) -> Result<Aggregates, HistoryError> {
-    if files.is_empty() {
-        return Err(HistoryError::NoFiles(history.describe()));
+    let mut tally = Tally::new(options.window);
+    tally.add_files(history, files, options, after_file)?;
+    tally.finish()
+}
+
+/// Counts on their way into [`Aggregates`], from one source or several: those of one window and key are added up.
+#[derive(Debug)]
+pub struct Tally {
+    length: WindowLength,
+    counters: Vec<Counter>,
+    files: Vec<HistoryFile>,
+    archive: Option<ArchiveSummary>,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    #[must_use]
+    pub const fn new(length: WindowLength) -> Self {
+        Self { length, counters: Vec::new(), files: Vec::new(), archive: None }
     }
+
+    /// Counts EDR files.
+    ///
+    /// # Errors
+    /// As [`aggregate`].
+    pub fn add_files(
+        &mut self,
+        history: &dyn History,
+        files: &[HistoryFile],
+        options: &ReadOptions,
+        after_file: &(dyn Fn() + Sync),
+    ) -> Result<(), HistoryError> {
+        if files.is_empty() {
+            return Err(HistoryError::NoFiles(history.describe()));
+        }
+        history.will_open(files);
+        self.counters.extend(count_files(history, files, options, after_file)?);
+        self.files.extend_from_slice(files);
+        Ok(())
+    }
+
+    /// Counts the windows of an archive, all aircraft added up. `after_day` is called after each day.
+    ///
+    /// # Errors
+    /// When the archive cannot be read, or has windows of other lengths only.
+    pub fn add_archive(
+        &mut self,
+        archive: &WindowArchive,
+        selection: &ArchiveSelection,
+        after_day: &dyn Fn(),
+    ) -> Result<(), HistoryError> {
+        let (counter, summary) = super::archive::count(archive, selection, self.length, after_day)?;
+        self.counters.push(counter);
+        self.archive = Some(summary);
+        Ok(())
+    }
+
+    /// Puts it all together.
+    ///
+    /// # Errors
+    /// When no file could be used, or there are too many keys.
+    pub fn finish(self) -> Result<Aggregates, HistoryError> {
+        let aggregates = merge(self.counters, self.length, &self.files)?;
+        match aggregates.summary.set_aside.first() {
+            Some(first) if aggregates.summary.set_aside.len() == self.files.len() => {
+                Err(HistoryError::NoUsableFile { files: self.files.len(), first: first.clone() })
+            }
+            _ => Ok(Aggregates { archive: self.archive, ..aggregates }),
+        }
+    }
+}
+
+/// A counter for each thread.
+fn count_files(
+    history: &dyn History,
+    files: &[HistoryFile],
+    options: &ReadOptions,
+    after_file: &(dyn Fn() + Sync),
+) -> Result<Vec<Counter>, HistoryError> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let threads = rayon::broadcast(|_| {
@@ -142,15 +221,9 @@ pub fn aggregate(
             Err(_) => {}
         }
     }
-    if let Some((_, error)) = first_error {
-        return Err(error);
-    }
-    let aggregates = merge(counters, options.window, files)?;
-    match aggregates.summary.set_aside.first() {
-        Some(first) if aggregates.summary.set_aside.len() == files.len() => {
-            Err(HistoryError::NoUsableFile { files: files.len(), first: first.clone() })
-        }
-        _ => Ok(aggregates),
+    match first_error {
+        Some((_, error)) => Err(error),
+        None => Ok(counters),
     }
 }
 
@@ -190,7 +263,7 @@ fn merge(
     rows.sort_unstable_by_key(|row| (row.0, row.1));
     let mut successes: Vec<_> = successes.into_iter().map(|((start, point), n)| (start, point, n)).collect();
     successes.sort_unstable();
-    Ok(Aggregates { length, points, keys, rows, successes, summary })
+    Ok(Aggregates { length, points, keys, rows, successes, summary, archive: None })
 }
 
 fn merge_summaries(counters: &mut [Counter], files: &[HistoryFile]) -> ReadSummary {

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::super::summary::RejectReason;
 use super::super::{Listing, open};
@@ -21,7 +22,8 @@ fn folder(files: &[&str]) -> tempfile::TempDir {
 }
 
 fn read(folder: &Path, options: &ReadOptions) -> Result<Aggregates, HistoryError> {
-    let history = open(&format!("file://{}", folder.display()), "e").expect("a folder");
+    let history =
+        open(&format!("file://{}", folder.display()), "e", Duration::from_secs(10)).expect("a folder");
     let Listing { files, .. } = history.list().expect("a listing");
     aggregate(&*history, &files, options, &|| ())
 }

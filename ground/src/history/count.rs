@@ -1,6 +1,8 @@
 //! Counts of one thread.
 
 use cabinwatch_shared::event::State;
+use cabinwatch_shared::fault_key::FaultKey;
+use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::window::{Window, WindowLength};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -69,6 +71,23 @@ impl Counter {
             }
         }
         Ok(())
+    }
+
+    /// Adds failures that were counted elsewhere.
+    pub(super) fn add_failures(&mut self, start: UnixSeconds, key: FaultKey<'_>, count: u64) {
+        let point = self.points.number(0, key.edr_point.as_bytes());
+        let key = point.and_then(|point| self.keys.number(point, key.description.as_bytes()));
+        // Texts are UTF-8 already.
+        if let (Ok(key), true) = (key, count > 0) {
+            *self.failures.entry((start.0, key)).or_default() += count;
+        }
+    }
+
+    /// Adds successes that were counted elsewhere.
+    pub(super) fn add_successes(&mut self, start: UnixSeconds, point: &str, count: u64) {
+        if let (Ok(point), true) = (self.points.number(0, point.as_bytes()), count > 0) {
+            *self.successes.entry((start.0, point)).or_default() += count;
+        }
     }
 
     /// Start of the window a date falls into.

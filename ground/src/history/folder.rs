@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
 
-use super::{History, HistoryError, HistoryFile, Listing, cut_time};
+use super::{History, HistoryError, HistoryFile, Listing};
 
 pub(super) struct Folder {
     path: PathBuf,
@@ -20,26 +20,17 @@ impl Folder {
 impl History for Folder {
     fn list(&self) -> Result<Listing, HistoryError> {
         let failed = |source| HistoryError::List { folder: self.path.display().to_string(), source };
-        let mut listing = Listing::default();
+        let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             // Not the entry's own type: a link to a file is a file.
             if fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir()) {
                 continue;
             }
-            let name = entry.file_name();
-            match name.to_str().map(|name| (name, cut_time(name, &self.prefix))) {
-                Some((name, Ok(Some(cut)))) => listing.files.push(HistoryFile { name: name.to_owned(), cut }),
-                Some((_, Err(bad))) => listing.bad_names.push(bad),
-                Some((_, Ok(None))) | None => {
-                    tracing::debug!(file = %name.display(), "not an EDR file by its name");
-                    listing.other_files += 1;
-                }
-            }
+            // A name that is not UTF-8 follows no pattern of ours, with its odd bytes or without.
+            names.push(entry.file_name().to_string_lossy().into_owned());
         }
-        listing.files.sort_by(|a, b| (a.cut, &a.name).cmp(&(b.cut, &b.name)));
-        listing.bad_names.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(listing)
+        Ok(Listing::of(names.iter().map(String::as_str), &self.prefix))
     }
 
     fn open(&self, file: &HistoryFile) -> Result<Box<dyn Read + Send>, HistoryError> {
@@ -57,6 +48,8 @@ impl History for Folder {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -85,15 +78,15 @@ mod tests {
     }
 
     #[test]
-    fn only_urls_of_files_are_understood_yet() {
+    fn urls_that_name_no_folder_say_what_to_write() {
         for (url, says) in [
             ("", "--history"),
             ("/data/edr", "file:///data/edr"),
-            ("hdfs://host:8020/edr", "`hdfs` is not supported"),
+            ("s3://bucket/edr", "`s3` is not supported"),
             ("file://elsewhere/edr", "no local path"),
         ] {
-            let error = super::super::open(url, "e").err().expect("refused").to_string();
-            assert!(error.contains(says), "{url}: {error}");
+            let error = super::super::open(url, "e", Duration::from_secs(1)).err().expect("refused");
+            assert!(error.is_usage() && error.to_string().contains(says), "{url}: {error}");
         }
     }
 }

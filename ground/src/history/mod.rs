@@ -5,6 +5,7 @@
 //! happens to one that does not.
 
 mod aggregate;
+mod archive;
 mod columns;
 mod count;
 mod dates;
@@ -13,16 +14,20 @@ mod folder;
 mod intern;
 mod reader;
 mod records;
+mod remote;
 mod select;
 mod summary;
 
 use std::io::Read;
+use std::time::Duration;
 
-pub use aggregate::{AggregateRow, Aggregates, PointSuccesses, aggregate};
+pub use aggregate::{AggregateRow, Aggregates, PointSuccesses, Tally, aggregate};
+pub use archive::{ArchiveSelection, ArchiveSummary, select_archive};
 pub use file_name::{BadFileName, cut_time};
 pub use select::{Selection, recent, training};
 pub use summary::{ReadSummary, RejectReason, Rejected, SetAside};
 
+use cabinwatch_archive::{Storage, StorageError};
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::window::WindowLength;
 
@@ -48,6 +53,26 @@ pub struct Listing {
     pub bad_names: Vec<BadFileName>,
 }
 
+impl Listing {
+    /// Sorts files into EDR files and others by their names.
+    fn of<'a>(names: impl IntoIterator<Item = &'a str>, prefix: &str) -> Self {
+        let mut listing = Self::default();
+        for name in names {
+            match cut_time(name, prefix) {
+                Ok(Some(cut)) => listing.files.push(HistoryFile { name: name.to_owned(), cut }),
+                Err(bad) => listing.bad_names.push(bad),
+                Ok(None) => {
+                    tracing::debug!(file = name, "not an EDR file by its name");
+                    listing.other_files += 1;
+                }
+            }
+        }
+        listing.files.sort_by(|a, b| (a.cut, &a.name).cmp(&(b.cut, &b.name)));
+        listing.bad_names.sort_by(|a, b| a.0.cmp(&b.0));
+        listing
+    }
+}
+
 /// A folder of EDR files, wherever it lies.
 pub trait History: Send + Sync {
     /// What the folder holds.
@@ -61,6 +86,9 @@ pub trait History: Send + Sync {
     /// # Errors
     /// When the file cannot be opened.
     fn open(&self, file: &HistoryFile) -> Result<Box<dyn Read + Send>, HistoryError>;
+
+    /// Tells which files will be opened, in this order, so that one from afar can be under way before it is wanted.
+    fn will_open(&self, _files: &[HistoryFile]) {}
 
     /// The folder and the pattern of its files, for messages.
     fn describe(&self) -> String;
@@ -102,6 +130,11 @@ pub enum HistoryError {
     /// No URL given.
     #[error("no history given: set history.url or pass --history, e.g. --history file:///data/edr")]
     NoUrl,
+    /// Neither EDR files nor an archive to train on.
+    #[error(
+        "no history given: pass --history with a folder of EDR files, --archive with a window archive, or both, or set history.url or retrain.archive"
+    )]
+    NoSource,
     /// The URL is none, or of a kind that is not supported.
     #[error("cannot use the history `{url}`: {reason}")]
     Url {
@@ -132,6 +165,22 @@ pub enum HistoryError {
     /// No file to read.
     #[error("there is no EDR file to read: no file {0}")]
     NoFiles(String),
+    /// The window archive cannot be read.
+    #[error("cannot read the window archive: {0}")]
+    Archive(StorageError),
+    /// The window archive has nothing.
+    #[error("there is nothing to read in the window archive {0}: it has no days")]
+    EmptyArchive(String),
+    /// The archive's windows cannot be added up to the run's.
+    #[error(
+        "none of the {rows} rows of the window archive can be used: their windows are no even parts of {run} s; set history.window_seconds to the length that the aircraft use"
+    )]
+    ArchiveLength {
+        /// Rows of other lengths.
+        rows: u64,
+        /// The run's length in seconds.
+        run: u32,
+    },
     /// Every file was set aside.
     #[error("none of the {files} EDR files can be used; the first: {first}")]
     NoUsableFile {
@@ -157,28 +206,30 @@ impl HistoryError {
     /// Whether it is the call that is wrong, not the data.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::NoUrl | Self::Url { .. } | Self::Setting(_))
+        matches!(self, Self::NoUrl | Self::NoSource | Self::Url { .. } | Self::Setting(_))
     }
 }
 
-/// Finds the folder behind a URL: `file:///dir`.
+impl From<StorageError> for HistoryError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Url { url, reason } => Self::Url { url, reason },
+            other => Self::Archive(other),
+        }
+    }
+}
+
+/// Finds the folder behind a URL: `file:///dir` or `hdfs://host:port/dir`. `limit` bounds each answer of HDFS.
 ///
 /// # Errors
 /// When the URL is none or its scheme is not supported.
-pub fn open(url: &str, prefix: &str) -> Result<Box<dyn History>, HistoryError> {
+pub fn open(url: &str, prefix: &str, limit: Duration) -> Result<Box<dyn History>, HistoryError> {
     if url.is_empty() {
         return Err(HistoryError::NoUrl);
     }
-    let refuse = |reason: String| HistoryError::Url { url: url.to_owned(), reason };
-    let parsed = url::Url::parse(url)
-        .map_err(|error| refuse(format!("{error}; write a folder as file:///data/edr")))?;
-    match parsed.scheme() {
-        "file" => {
-            let path = parsed
-                .to_file_path()
-                .map_err(|()| refuse("it names no local path; write file:///data/edr".to_owned()))?;
-            Ok(Box::new(folder::Folder::new(path, prefix)))
-        }
-        other => Err(refuse(format!("the scheme `{other}` is not supported; there is file:///dir"))),
-    }
+    let storage = Storage::open(url, limit)?;
+    Ok(match storage.local_folder() {
+        Some(path) => Box::new(folder::Folder::new(path.to_owned(), prefix)),
+        None => Box::new(remote::Remote::new(storage, prefix)),
+    })
 }

@@ -103,7 +103,7 @@ impl Intake {
 
     /// Stores it all, and says where the streams stand now.
     fn commit(&mut self, collected: &Collected) -> Result<Vec<StreamState>, IntakeError> {
-        if let Some(archive) = &mut self.archive {
+        if let Some(archive) = &self.archive {
             archive.append(&collected.batch.windows)?;
         }
         let outcome = self.tables.commit(&collected.batch)?;

@@ -5,7 +5,7 @@
 //! 1. the broker delivers it, at QoS 1, into a session that outlives this process;
 //! 2. `frames` takes it apart, and scores each window with the model the agent used;
 //! 3. the stream's [`Ledger`](crate::tables::Ledger) tells new frames from duplicates, and gaps from what may still come;
-//! 4. `archive` puts the rows of new windows on disk;
+//! 4. `archive` puts the rows of new windows into the window archive;
 //! 5. the tables store all of the group in one transaction, ledgers included;
 //! 6. the broker gets its PUBACK, and the aircraft its [`cabinwatch_shared::wire::Committed`].
 //!

@@ -1,7 +1,6 @@
 //! The service: connections to the broker, one after the other, and the group in hand.
 
 use std::mem;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cabinwatch_shared::tail::Tail;
@@ -32,9 +31,6 @@ pub enum IngestError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// The archive's URL.
-    #[error("ingest.archive: {0}; expected file:///dir, or nothing for no archive")]
-    ArchiveUrl(String),
-    /// The archive's folder.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// The tables, at start.
@@ -70,7 +66,7 @@ pub async fn run_watched(
     progress: &watch::Sender<Summary>,
     monitor: &Monitor,
 ) -> Result<Summary, IngestError> {
-    let archive = archive_dir(&config.ingest.archive)?.map(|dir| Archive::open(&dir)).transpose()?;
+    let archive = Archive::open(&config.ingest.archive, config.history.timeout())?;
     let group = usize::try_from(config.ingest.group_messages.max(1)).unwrap_or(usize::MAX);
     // As many again as are being stored, so that the next group is there when this one is done.
     let in_flight = u16::try_from(group.saturating_mul(2)).unwrap_or(u16::MAX);
@@ -124,17 +120,6 @@ async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
 
 fn stopping(stop: &watch::Receiver<bool>) -> bool {
     *stop.borrow() || stop.has_changed().is_err()
-}
-
-fn archive_dir(url: &str) -> Result<Option<PathBuf>, IngestError> {
-    if url.is_empty() {
-        return Ok(None);
-    }
-    let parsed = url::Url::parse(url).map_err(|error| IngestError::ArchiveUrl(error.to_string()))?;
-    match parsed.to_file_path() {
-        Ok(path) if parsed.scheme() == "file" => Ok(Some(path)),
-        _ => Err(IngestError::ArchiveUrl("it names no folder on this machine".to_owned())),
-    }
 }
 
 /// How a connection ended.

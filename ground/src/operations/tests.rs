@@ -88,6 +88,7 @@ fn evaluation() -> Evaluation {
         max_samples: 256,
         score_percentiles: Vec::new(),
         history: ReadSummary::default(),
+        archive: None,
     }
 }
 

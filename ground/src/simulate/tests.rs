@@ -105,8 +105,12 @@ fn files_hold_their_slices_and_labels_the_faults() {
     let written = write_files(&fleet, &files, || seen += 1).expect("written");
     assert_eq!((written.files, seen), (24, 24));
     assert_eq!(written.rows, all(&fleet).len() as u64);
-    let history =
-        crate::history::open(&format!("file://{}", folder.path().display()), "e").expect("a folder");
+    let history = crate::history::open(
+        &format!("file://{}", folder.path().display()),
+        "e",
+        crate::config::HistoryConfig::default().timeout(),
+    )
+    .expect("a folder");
     let listing = history.list().expect("a listing");
     assert_eq!(listing.files.len(), 24);
     assert_eq!(listing.files[0].cut, UnixSeconds(START.0 + 3600));

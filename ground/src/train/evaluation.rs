@@ -7,7 +7,7 @@ use cabinwatch_shared::zscore::{ZScore, ZStatus};
 use serde::Serialize;
 
 use super::{Training, linear_percentile};
-use crate::history::{Aggregates, ReadSummary};
+use crate::history::{Aggregates, ArchiveSummary, ReadSummary};
 
 const PERCENTILES: [u8; 9] = [0, 1, 5, 25, 50, 75, 95, 99, 100];
 
@@ -42,6 +42,9 @@ pub struct Evaluation {
     pub score_percentiles: Vec<Percentile>,
     /// How reading the files went.
     pub history: ReadSummary,
+    /// How reading the window archive went, if there was one to read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive: Option<ArchiveSummary>,
 }
 
 /// One percentile of the scores.
@@ -90,6 +93,7 @@ impl Evaluation {
             max_samples: training.forest.shape.max_samples,
             score_percentiles: percentiles(training, &rows_of_rate),
             history: aggregates.summary.clone(),
+            archive: aggregates.archive.clone(),
         }
     }
 }

@@ -27,7 +27,12 @@ fn aggregates(rows: &[(u32, &str, &str, u32, u32)]) -> Aggregates {
         }
     }
     fs::write(folder.path().join("e_261121_235959.csv"), text).expect("written");
-    let history = history::open(&format!("file://{}", folder.path().display()), "e").expect("a folder");
+    let history = history::open(
+        &format!("file://{}", folder.path().display()),
+        "e",
+        crate::config::HistoryConfig::default().timeout(),
+    )
+    .expect("a folder");
     let files = history.list().expect("a listing").files;
     let options = ReadOptions { window: WindowLength::FIVE_MINUTES, max_line_bytes: 1000, strict: true };
     history::aggregate(&*history, &files, &options, &|| ()).expect("counted")

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use cabinwatch_archive::windows::{Period, WindowArchive};
 use cabinwatch_shared::model::{AgentRelease, ModelVersion};
 use cabinwatch_shared::verdict::Alarms;
 use cabinwatch_shared::wire::{
@@ -13,13 +14,18 @@ use crate::ingest::fixture::{deflated, frame_bytes, known_window, message, model
 use crate::tables::{self, Query, SetAsideReason};
 
 const NOW: UnixSeconds = UnixSeconds(1_795_300_000);
+const LIMIT: Duration = Duration::from_secs(10);
 const BOTH: Alarms = Alarms { z: true, forest: true };
+
+fn archive_url(dir: &Path) -> String {
+    format!("file://{}", dir.join("archive").display())
+}
 
 fn open(dir: &Path) -> Intake {
     let url = format!("sqlite://{}", dir.join("tables.db").display());
     let tables = tables::open(&url, &TablesConfig::default()).expect("opened");
-    let archive = Archive::open(&dir.join("archive")).expect("opened");
-    Intake::open(tables, Some(archive)).expect("opened")
+    let archive = Archive::open(&archive_url(dir), LIMIT).expect("opened");
+    Intake::open(tables, archive).expect("opened")
 }
 
 fn store(intake: &mut Intake, payloads: &[Vec<u8>]) -> Vec<u64> {
@@ -241,12 +247,12 @@ fn every_stored_row_is_in_the_archive() {
     let payload = message(7, 1, 1, &[spelled_window(0), spelled_window(1)]);
     store(&mut open(dir.path()), std::slice::from_ref(&payload));
     store(&mut open(dir.path()), &[payload]);
-    let lines: usize = std::fs::read_dir(dir.path().join("archive"))
-        .expect("a folder")
-        .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("text").lines().count())
-        .sum();
-    // One file, since nothing was new the second time: its header and two rows.
-    assert_eq!(lines, 3);
+    let archive = WindowArchive::open(&archive_url(dir.path()), LIMIT).expect("opened");
+    let period = Period { from: UnixSeconds(0), until: NOW };
+    let mut rows = 0;
+    let read = archive.counts(&archive.days().expect("listed"), period, |count| rows += count.rows, || ());
+    // One file, since nothing was new the second time: for each window a failure and a point.
+    assert_eq!((read.expect("read").files, rows), (1, 4));
 }
 
 #[test]
