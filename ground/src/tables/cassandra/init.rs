@@ -58,7 +58,7 @@ pub(super) async fn init(
     let found = Found::read(cluster, address).await?;
     found.check_version(cluster, address).await?;
     for definition in definitions(names) {
-        steps.push(table(cluster, config, &definition, found.tables.get(&definition.name)).await?);
+        steps.push(table(cluster, address, config, &definition, found.tables.get(&definition.name)).await?);
     }
     let put = format!(
         "INSERT INTO {}.{SCHEMA_INFO} (name, version) VALUES ('tables', {SCHEMA_VERSION})",
@@ -207,6 +207,7 @@ fn parse_replication(text: &str) -> Option<BTreeMap<String, String>> {
 
 async fn table(
     cluster: &Cluster,
+    address: &Address,
     config: &TablesConfig,
     definition: &Definition,
     found: Option<&FoundTable>,
@@ -223,8 +224,8 @@ async fn table(
             Some(stored) => format!("column {column} is {stored}, not {kind}"),
             None => format!("it has no column {column}"),
         };
-        let message = format!("{message}; another program made it, so give ours another name or keyspace");
-        return Ok(InitStep::Differs { what, message });
+        let (place, table) = (address.to_string(), definition.name.clone());
+        return Err(TablesError::Foreign { place, table, message }.into());
     }
     let wanted = definition.ttl_seconds(config.ttl_days);
     if found.ttl == wanted {
