@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -93,6 +94,10 @@ impl Cassandra {
         eventually("Cassandra to accept clients", READY_LIMIT, || {
             running.assert_alive();
             (running.said().matches(READY).count() > ready_before).then_some(())
+        });
+        // It says so just before it does.
+        eventually("Cassandra to listen", READY_LIMIT, || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()
         });
         self.running = Some(running);
     }

@@ -86,7 +86,7 @@ impl DetectError {
         match self {
             Self::History(error) => error.is_usage(),
             Self::Folder(error) => matches!(error, FolderError::NoFolder),
-            Self::Tables(error) => matches!(error, TablesError::Url(_)),
+            Self::Tables(error) => error.is_usage(),
             Self::Window(_) | Self::Report(_) | Self::Output(_) => false,
         }
     }

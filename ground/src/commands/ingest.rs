@@ -59,7 +59,7 @@ impl IngestCommandError {
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         match self {
-            Self::Tables(error) => matches!(error, TablesError::Url(_) | TablesError::Name { .. }),
+            Self::Tables(error) => error.is_usage(),
             Self::Ingest(error) => matches!(error, IngestError::Broker(_) | IngestError::Archive(_)),
             Self::Server(_) | Self::Start(_) => false,
         }

@@ -65,7 +65,7 @@ impl PublishCommandError {
     pub const fn is_usage(&self) -> bool {
         match self {
             Self::Folder(error) => matches!(error, FolderError::NoFolder),
-            Self::Tables(error) => matches!(error, TablesError::Url(_) | TablesError::Name { .. }),
+            Self::Tables(error) => error.is_usage(),
             Self::Broker(_) | Self::Cohort { .. } => true,
             Self::SelfTest(_) | Self::Publish(_) | Self::Output(_) => false,
         }

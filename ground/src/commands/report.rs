@@ -60,7 +60,7 @@ impl ReportCommandError {
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         match self {
-            Self::Tables(error) => matches!(error, TablesError::Url(_) | TablesError::Name { .. }),
+            Self::Tables(error) => error.is_usage(),
             Self::Report(error) => error.is_usage(),
             Self::Output(_) => false,
         }

@@ -11,14 +11,18 @@ use crate::tables::{self, Cell, Grid, Listing, Query, TablesError};
 
 /// Flags of `tables`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct TablesArgs {
-    /// Where the tables are, e.g. sqlite:///data/tables.db
+    /// Something else than to show rows
+    #[command(subcommand)]
+    pub action: Option<TablesAction>,
+    /// Where the tables are, e.g. sqlite:///data/tables.db or cassandra://db.example/cabinwatch
     #[arg(long, value_name = "URL")]
     pub tables: Option<String>,
     /// Which one: combined_all, combined_repeated, zscore_all, zscore_repeated, iforest_all, iforest_repeated,
     /// windows, losses, gaps, aircraft, streams, stream_starts, model_reports or set_aside
-    #[arg(long = "table", value_name = "NAME")]
-    pub listing: Listing,
+    #[arg(long = "table", value_name = "NAME", required = true)]
+    pub listing: Option<Listing>,
     /// csv and json give every column and all digits; table is for people
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
@@ -34,6 +38,17 @@ pub struct TablesArgs {
     /// At most this many rows: the newest
     #[arg(long, value_name = "ROWS")]
     pub limit: Option<u32>,
+}
+
+/// What `tables` does beside showing rows.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum TablesAction {
+    /// Make keyspace and tables where they are not there yet, and say what is otherwise than configured
+    Init {
+        /// Where the tables are to be, e.g. cassandra://db.example/cabinwatch
+        #[arg(long, value_name = "URL")]
+        tables: Option<String>,
+    },
 }
 
 /// How a listing is written.
@@ -62,7 +77,7 @@ impl TablesCommandError {
     /// Whether it is the call that is wrong.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::Tables(TablesError::Url(_) | TablesError::Name { .. }))
+        matches!(self, Self::Tables(error) if error.is_usage())
     }
 }
 
@@ -70,7 +85,11 @@ impl TablesArgs {
     /// The settings the flags set.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
-        vec![("--tables", "tables.url", self.tables.clone())]
+        let tables = match &self.action {
+            Some(TablesAction::Init { tables }) => tables,
+            None => &self.tables,
+        };
+        vec![("--tables", "tables.url", tables.clone())]
     }
 }
 
@@ -78,14 +97,35 @@ fn time(text: &str) -> Result<UnixSeconds, String> {
     UnixMillis::parse(text).map(UnixMillis::seconds).map_err(|error| error.to_string())
 }
 
-/// Writes one listing.
+/// Makes the tables, or writes one listing of them.
 ///
 /// # Errors
-/// When the tables can't be read, or the output can't be written.
+/// When the tables can't be made or read, or the output can't be written.
 pub fn run(config: &Config, args: &TablesArgs, out: &mut dyn Write) -> Result<(), TablesCommandError> {
+    match (&args.action, args.listing) {
+        (Some(TablesAction::Init { .. }), _) => init(config, out),
+        (None, Some(listing)) => show(config, args, listing, out),
+        // The command line has one or the other.
+        (None, None) => Ok(()),
+    }
+}
+
+fn init(config: &Config, out: &mut dyn Write) -> Result<(), TablesCommandError> {
+    for step in tables::init(&config.tables.url, &config.tables)? {
+        writeln!(out, "{step}")?;
+    }
+    Ok(())
+}
+
+fn show(
+    config: &Config,
+    args: &TablesArgs,
+    listing: Listing,
+    out: &mut dyn Write,
+) -> Result<(), TablesCommandError> {
     let tables = tables::open_to_read(&config.tables.url, &config.tables)?;
     let query = Query { tail: args.tail.clone(), since: args.since, until: args.until, limit: args.limit };
-    let grid = args.listing.read(tables.as_ref(), &query)?;
+    let grid = listing.read(tables.as_ref(), &query)?;
     match args.format {
         Format::Csv => csv(&grid, out)?,
         Format::Json => json(&grid, out)?,

@@ -40,6 +40,16 @@ pub enum TablesError {
         /// What the system said.
         message: String,
     },
+    /// There is a table of this name that is none of ours.
+    #[error("table {table} in {place}: {message}; give our tables another name or place")]
+    Foreign {
+        /// The database.
+        place: String,
+        /// The table.
+        table: String,
+        /// What is otherwise.
+        message: String,
+    },
     /// The database is damaged.
     #[error(
         "the tables in {place} are damaged ({message}); move the file away (a new one is made) or restore a copy"
@@ -87,4 +97,12 @@ pub enum TablesError {
         .0.0
     )]
     ModelConflict(ModelVersion),
+}
+
+impl TablesError {
+    /// Whether it is the call or the configuration that is wrong.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Url(_) | Self::Name { .. } | Self::Setting { .. })
+    }
 }

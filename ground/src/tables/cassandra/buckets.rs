@@ -49,3 +49,39 @@ pub(super) fn day(at: UnixSeconds) -> Bind {
     let days = at.0.div_euclid(Span::Day.seconds()).saturating_add(DATE_EPOCH);
     Bind::Date(CqlDate(u32::try_from(days).unwrap_or_default()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_and_days_begin_where_clocks_say_before_the_epoch_too() {
+        assert_eq!(Span::Hour.of(UnixSeconds(7_199)), UnixSeconds(3_600));
+        assert_eq!(Span::Day.of(UnixSeconds(86_400)), UnixSeconds(86_400));
+        assert_eq!(Span::Hour.of(UnixSeconds(-1)), UnixSeconds(-3_600));
+    }
+
+    #[test]
+    fn days_count_from_the_middle_of_the_range() {
+        assert_eq!(day(UnixSeconds(0)), Bind::Date(CqlDate(1 << 31)));
+        assert_eq!(day(UnixSeconds(86_399)), Bind::Date(CqlDate(1 << 31)));
+        assert_eq!(day(UnixSeconds(-1)), Bind::Date(CqlDate((1 << 31) - 1)));
+    }
+
+    /// Rows that are stored lie where these say: they may never change.
+    #[test]
+    fn an_aircraft_stays_in_its_shard() {
+        let shards = ["TC-JJA", "TC-JJB", "FLEET"].map(|tail| shard(&tail.parse().expect("a tail")));
+        assert_eq!(shards, [2, 15, 15]);
+    }
+
+    #[test]
+    fn a_fleet_is_spread_over_all_shards() {
+        let mut counts = [0_u32; SHARDS as usize];
+        for number in 0..1_000 {
+            let tail: Tail = format!("TC-{number:03}").parse().expect("a tail");
+            counts[shard(&tail) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (40..=90).contains(count)), "{counts:?}");
+    }
+}

@@ -8,7 +8,6 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use scylla::client::PoolSize;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -36,8 +35,9 @@ pub(super) async fn connect(address: &Address, config: &TablesConfig) -> Result<
         .metadata_request_clientside_timeout(seconds(config.request_timeout_seconds))
         .keepalive_interval(KEEP_ALIVE)
         .keepalive_timeout(KEEP_ALIVE)
-        .pool_size(PoolSize::default())
         .keyspaces_to_fetch([address.keyspace.as_str()])
+        .fetch_full_schema_metadata(false)
+        .refresh_metadata_on_auto_schema_agreement(false)
         .default_execution_profile_handle(profile(config).into_handle());
     if !config.datacenter.is_empty() {
         builder = builder.prefer_datacenter(config.datacenter.clone());

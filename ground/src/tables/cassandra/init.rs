@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
-use scylla::client::session::Session;
+use scylla::deserialize::row::DeserializeRow;
+use scylla::response::query_result::QueryResult;
+use scylla::statement::Statement;
 
 use super::address::Address;
 use super::cluster::{Cluster, Fault};
@@ -14,6 +17,9 @@ use crate::tables::names::Names;
 
 /// Copies of every row, where nothing else is configured and there are as many nodes.
 const COPIES: usize = 3;
+
+/// How long a schema change may take.
+const SCHEMA_CHANGE: Duration = Duration::from_secs(60);
 
 /// What `tables init` found or did, a line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,67 +55,112 @@ pub(super) async fn init(
     names: &Names,
 ) -> Result<Vec<InitStep>, Fault> {
     let mut steps = vec![keyspace(cluster, address, config).await?];
-    if let Some(found) = version(cluster, address).await? {
-        check_version(found, address)?;
-    }
+    let found = Found::read(cluster, address).await?;
+    found.check_version(cluster, address).await?;
     for definition in definitions(names) {
-        steps.push(table(cluster, address, config, &definition).await?);
+        steps.push(table(cluster, address, config, &definition, found.tables.get(&definition.name)).await?);
     }
     let put = format!(
         "INSERT INTO {}.{SCHEMA_INFO} (name, version) VALUES ('tables', {SCHEMA_VERSION})",
         cluster.keyspace
     );
-    run(&cluster.session, &put).await?;
+    run(cluster, put).await?;
     Ok(steps)
 }
 
 /// Fails unless all tables are there, and of this release.
 pub(super) async fn check(cluster: &Cluster, address: &Address, names: &Names) -> Result<(), Fault> {
-    let not_made = || TablesError::NotMade { place: address.to_string() };
-    let found = version(cluster, address).await?.ok_or_else(not_made)?;
-    check_version(found, address)?;
-    let there = columns(cluster, address).await?;
-    let all = definitions(names).iter().all(|definition| there.contains_key(&definition.name));
-    if all { Ok(()) } else { Err(not_made().into()) }
-}
-
-fn check_version(found: i64, address: &Address) -> Result<(), TablesError> {
-    if found == SCHEMA_VERSION {
-        return Ok(());
+    let found = Found::read(cluster, address).await?;
+    let all = definitions(names).iter().all(|definition| found.tables.contains_key(&definition.name));
+    if found.check_version(cluster, address).await? && all {
+        Ok(())
+    } else {
+        Err(TablesError::NotMade { place: address.to_string() }.into())
     }
-    Err(TablesError::Schema { place: address.to_string(), found, expected: SCHEMA_VERSION })
 }
 
-async fn run(session: &Session, cql: &str) -> Result<(), Fault> {
-    session.query_unpaged(cql, ()).await.map(drop).map_err(Fault::driver)
+/// Sends a statement without values that is used once. A schema change takes its time.
+async fn run(cluster: &Cluster, cql: String) -> Result<QueryResult, Fault> {
+    let mut statement = Statement::new(cql);
+    statement.set_request_timeout(Some(SCHEMA_CHANGE));
+    cluster.session.query_unpaged(statement, ()).await.map_err(Fault::driver)
+}
+
+/// The rows of a system table that are about a keyspace.
+async fn of_keyspace<R>(cluster: &Cluster, address: &Address, query: &str) -> Result<Vec<R>, Fault>
+where
+    R: for<'f, 'm> DeserializeRow<'f, 'm>,
+{
+    let cql = format!("SELECT {query} WHERE keyspace_name = ?");
+    let result = cluster.session.query_unpaged(cql, (&address.keyspace,)).await.map_err(Fault::driver)?;
+    let rows = result.into_rows_result().map_err(Fault::driver)?;
+    rows.rows::<R>().map_err(Fault::driver)?.collect::<Result<_, _>>().map_err(Fault::driver)
+}
+
+/// A table that is there.
+#[derive(Debug, Default)]
+struct FoundTable {
+    /// Columns with their types.
+    columns: BTreeMap<String, String>,
+    /// In seconds; 0 is for ever.
+    ttl: i32,
+}
+
+/// What the keyspace holds.
+struct Found {
+    tables: BTreeMap<String, FoundTable>,
+}
+
+impl Found {
+    async fn read(cluster: &Cluster, address: &Address) -> Result<Self, Fault> {
+        let mut tables: BTreeMap<String, FoundTable> = BTreeMap::new();
+        let query = "table_name, column_name, type FROM system_schema.columns";
+        for (table, column, kind) in of_keyspace::<(String, String, String)>(cluster, address, query).await? {
+            tables.entry(table).or_default().columns.insert(column, kind);
+        }
+        let query = "table_name, default_time_to_live FROM system_schema.tables";
+        for (table, ttl) in of_keyspace::<(String, i32)>(cluster, address, query).await? {
+            tables.entry(table).or_default().ttl = ttl;
+        }
+        Ok(Self { tables })
+    }
+
+    /// Whether there is a version written down; an error if it is another release's.
+    async fn check_version(&self, cluster: &Cluster, address: &Address) -> Result<bool, Fault> {
+        if !self.tables.contains_key(SCHEMA_INFO) {
+            return Ok(false);
+        }
+        let query = format!("SELECT version FROM {}.{SCHEMA_INFO} WHERE name = 'tables'", cluster.keyspace);
+        let rows = run(cluster, query).await?.into_rows_result().map_err(Fault::driver)?;
+        match rows.maybe_first_row::<(i64,)>().map_err(Fault::driver)? {
+            None => Ok(false),
+            Some((SCHEMA_VERSION,)) => Ok(true),
+            Some((found,)) => {
+                let (place, expected) = (address.to_string(), SCHEMA_VERSION);
+                Err(TablesError::Schema { place, found, expected }.into())
+            }
+        }
+    }
 }
 
 async fn keyspace(cluster: &Cluster, address: &Address, config: &TablesConfig) -> Result<InitStep, Fault> {
     let what = format!("keyspace {}", address.keyspace);
-    let query = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?";
-    let rows = cluster
-        .session
-        .query_unpaged(query, (&address.keyspace,))
-        .await
-        .map_err(Fault::driver)?
-        .into_rows_result()
-        .map_err(Fault::driver)?;
-    let there: Option<(BTreeMap<String, String>,)> = rows.maybe_first_row().map_err(Fault::driver)?;
+    let query = "replication FROM system_schema.keyspaces";
+    let there: Vec<(BTreeMap<String, String>,)> = of_keyspace(cluster, address, query).await?;
     let copies = replication(cluster, config)?;
     let wanted: Vec<_> = copies.iter().map(|(place, copies)| format!("'{place}': {copies}")).collect();
     let wanted = format!("{{'class': 'NetworkTopologyStrategy', {}}}", wanted.join(", "));
-    let Some((mut stored,)) = there else {
-        let create =
-            format!("CREATE KEYSPACE IF NOT EXISTS {} WITH replication = {wanted}", cluster.keyspace);
-        run(&cluster.session, &create).await?;
-        return Ok(InitStep::Made(format!("{what} with {wanted}")));
+    let Some((mut stored,)) = there.into_iter().next() else {
+        let name = &cluster.keyspace;
+        run(cluster, format!("CREATE KEYSPACE IF NOT EXISTS {name} WITH replication = {wanted}")).await?;
+        return Ok(InitStep::Made(format!("{what} with replication {wanted}")));
     };
     stored.remove("class");
     if config.replication.is_empty() || stored == copies {
         return Ok(InitStep::There(what));
     }
     let message = format!(
-        "its replication is {stored:?}; ALTER KEYSPACE {} WITH replication = {wanted}, then repair it",
+        "its replication is {stored:?}; to change it, ALTER KEYSPACE {} WITH replication = {wanted}, and repair it",
         cluster.keyspace
     );
     Ok(InitStep::Differs { what, message })
@@ -159,89 +210,33 @@ async fn table(
     address: &Address,
     config: &TablesConfig,
     definition: &Definition,
+    found: Option<&FoundTable>,
 ) -> Result<InitStep, Fault> {
     let what = format!("table {}", definition.name);
-    let there = columns(cluster, address).await?;
-    let Some(stored) = there.get(&definition.name) else {
-        run(&cluster.session, &definition.create(config.ttl_days).replace("{}", &cluster.keyspace)).await?;
+    let Some(found) = found else {
+        run(cluster, definition.create(config.ttl_days).replace("{}", &cluster.keyspace)).await?;
         return Ok(InitStep::Made(what));
     };
     for (column, kind) in definition.columns {
         let kind = kind.trim_end_matches(" static");
-        match stored.get(*column) {
-            Some(found) if found == kind => {}
-            Some(found) => {
-                let message =
-                    format!("column {column} is {found}, not {kind}: it is another program's table");
-                return Ok(InitStep::Differs { what, message });
-            }
-            None => {
-                let message = format!("it has no column {column}: it is another program's table");
-                return Ok(InitStep::Differs { what, message });
-            }
-        }
+        let message = match found.columns.get(*column) {
+            Some(stored) if stored == kind => continue,
+            Some(stored) => format!("column {column} is {stored}, not {kind}"),
+            None => format!("it has no column {column}"),
+        };
+        let (place, table) = (address.to_string(), definition.name.clone());
+        return Err(TablesError::Foreign { place, table, message }.into());
     }
-    let (wanted, ttl) = (definition.ttl_seconds(config.ttl_days), ttl(cluster, address, definition).await?);
-    if ttl == wanted {
+    let wanted = definition.ttl_seconds(config.ttl_days);
+    if found.ttl == wanted {
         return Ok(InitStep::There(what));
     }
+    let (keyspace, name) = (&cluster.keyspace, &definition.name);
     let message = format!(
-        "its rows live for {ttl} s, not {wanted} s (0 is for ever); for rows to come: ALTER TABLE {}.\"{}\" WITH default_time_to_live = {wanted}",
-        cluster.keyspace, definition.name
+        "its rows live for {} s, not {wanted} s (0 is for ever); for rows to come, ALTER TABLE {keyspace}.\"{name}\" WITH default_time_to_live = {wanted}",
+        found.ttl
     );
     Ok(InitStep::Differs { what, message })
-}
-
-/// The columns of every table in the keyspace, with their types.
-async fn columns(
-    cluster: &Cluster,
-    address: &Address,
-) -> Result<BTreeMap<String, BTreeMap<String, String>>, Fault> {
-    let query = "SELECT table_name, column_name, type FROM system_schema.columns WHERE keyspace_name = ?";
-    let rows = cluster
-        .session
-        .query_unpaged(query, (&address.keyspace,))
-        .await
-        .map_err(Fault::driver)?
-        .into_rows_result()
-        .map_err(Fault::driver)?;
-    let mut tables: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    for row in rows.rows::<(String, String, String)>().map_err(Fault::driver)? {
-        let (table, column, kind) = row.map_err(Fault::driver)?;
-        tables.entry(table).or_default().insert(column, kind);
-    }
-    Ok(tables)
-}
-
-async fn ttl(cluster: &Cluster, address: &Address, definition: &Definition) -> Result<i32, Fault> {
-    let query =
-        "SELECT default_time_to_live FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
-    let rows = cluster
-        .session
-        .query_unpaged(query, (&address.keyspace, &definition.name))
-        .await
-        .map_err(Fault::driver)?
-        .into_rows_result()
-        .map_err(Fault::driver)?;
-    let ttl: Option<(i32,)> = rows.maybe_first_row().map_err(Fault::driver)?;
-    Ok(ttl.map_or(0, |(ttl,)| ttl))
-}
-
-/// The schema version written down; none where there are no tables.
-async fn version(cluster: &Cluster, address: &Address) -> Result<Option<i64>, Fault> {
-    if !columns(cluster, address).await?.contains_key(SCHEMA_INFO) {
-        return Ok(None);
-    }
-    let query = format!("SELECT version FROM {}.{SCHEMA_INFO} WHERE name = 'tables'", cluster.keyspace);
-    let rows = cluster
-        .session
-        .query_unpaged(query, ())
-        .await
-        .map_err(Fault::driver)?
-        .into_rows_result()
-        .map_err(Fault::driver)?;
-    let version: Option<(i64,)> = rows.maybe_first_row().map_err(Fault::driver)?;
-    Ok(version.map(|(version,)| version))
 }
 
 #[cfg(test)]

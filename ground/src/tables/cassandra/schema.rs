@@ -275,3 +275,44 @@ impl Definition {
         if self.life == Life::History { i32::try_from(seconds).unwrap_or(i32::MAX) } else { 0 }
     }
 }
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TablesConfig;
+    use crate::tables::TableRow;
+
+    fn all() -> Vec<Definition> {
+        definitions(&Names::check(&TablesConfig::default()).expect("names"))
+    }
+
+    #[test]
+    fn tables_of_rows_have_the_columns_of_a_row() {
+        for definition in all().iter().filter(|definition| definition.columns.len() >= KEY_ROW.len()) {
+            let columns: Vec<_> = definition.columns.iter().map(|(name, _)| *name).collect();
+            assert!(TableRow::COLUMNS.iter().all(|column| columns.contains(column)), "{definition:?}");
+        }
+    }
+
+    #[test]
+    fn no_two_tables_share_a_name_and_anomaly_tables_can_have_none_of_the_grounds_own() {
+        for definition in &all() {
+            let same = all().iter().filter(|other| other.name == definition.name).count();
+            assert_eq!(same, 1, "{}", definition.name);
+        }
+        for (own, ..) in OWN {
+            let config = TablesConfig { iforest_all: (*own).to_owned(), ..TablesConfig::default() };
+            assert!(Names::check(&config).is_err(), "{own}");
+        }
+    }
+
+    #[test]
+    fn only_history_has_an_end() {
+        for definition in all() {
+            let ends = definition.create(30).contains("default_time_to_live = 2592000");
+            assert_eq!(ends, definition.life == Life::History, "{}", definition.name);
+            assert!(!definition.create(0).contains("default_time_to_live"));
+        }
+    }
+}

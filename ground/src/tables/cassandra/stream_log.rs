@@ -97,3 +97,9 @@ fn missing(runs: &[SeqRange], last: u64) -> Vec<SeqRange> {
     }
     missing
 }
+
+
+
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! What every implementation of the tables does, each check in a keyspace of its own.
+
+use crate::conformance::CHECKS;
+use crate::examples::{everything, row, window};
+use crate::server::Server;
+use crate::*;
+
+use cabinwatch_shared::rate::Counts;
+use cabinwatch_shared::verdict::Alarms;
+
+#[test]
+fn cassandra_does_what_every_implementation_does() {
+    let server = Server::shared();
+    for (number, (name, check)) in CHECKS.iter().enumerate() {
+        check(server.made(&format!("check_{number}")).as_mut());
+        println!("{name}");
+    }
+}
+
+/// The server says so in its log where a batch is larger than is good for it, and refuses one ten times as large.
+#[test]
+fn no_batch_is_larger_than_cassandra_likes() {
+    let server = Server::shared();
+    let mut tables = server.made("batches");
+    let alarms = Alarms { z: true, forest: true };
+    let rows = (0..2_000).map(|number| {
+        let description = format!("fault {number} {}", "of a long name ".repeat(number % 40));
+        row("DHCP", &description, Counts { fail: 1, success: 1 }, alarms)
+    });
+    let large = ScoredWindow { rows: rows.collect(), ..window("TC-JJA", 600) };
+    let batch = Batch { windows: vec![large, window("TC-JJA", 300)], ..everything() };
+    let outcome = tables.commit(&batch).expect("stored");
+    assert_eq!((outcome.windows, outcome.rows), (2, 2_002));
+    assert_eq!(tables.rows(Table::IforestRepeated, &Query::default()).expect("read").len(), 2_001);
+    assert_eq!(server.cql("batches").count("anomalies_by_key"), 2_001);
+    assert!(!server.log().contains("exceeding specified threshold"), "{}", server.log());
+}
+
+/// The broker's client calls the tables from within a runtime of its own.
+#[test]
+fn tables_can_be_used_and_dropped_within_another_runtime() {
+    let server = Server::shared();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut tables = server.made("within");
+        tables.commit(&everything()).expect("stored");
+        assert_eq!(tables.streams().expect("read").len(), 1);
+        drop(tables);
+    });
+}

@@ -1,0 +1,37 @@
+//! A server that is away, or says nothing.
+
+use cabinwatch_ground::config::TablesConfig;
+use cabinwatch_tests::wait::eventually;
+use std::time::Duration;
+
+use crate::examples::everything;
+use crate::server::Server;
+use crate::*;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn quick() -> TablesConfig {
+    TablesConfig { connect_timeout_seconds: 2, request_timeout_seconds: 2, ..TablesConfig::default() }
+}
+
+#[test]
+fn a_server_that_comes_and_goes_is_an_error_as_long_as_it_is_away() {
+    let mut server = Server::start();
+    let mut tables = server.made_with("faults", &quick());
+    tables.commit(&everything()).expect("stored");
+    server.cassandra.freeze();
+    let error = tables.commit(&everything()).expect_err("nobody answers").to_string();
+    assert!(error.contains("keyspace faults of Cassandra at 127.0.0.1"), "{error}");
+    assert!(error.contains("cannot store frames"), "{error}");
+    server.cassandra.thaw();
+    eventually("the tables to work again", LIMIT, || tables.commit(&everything()).ok());
+    server.cassandra.kill();
+    tables.commit(&everything()).expect_err("nobody is there");
+    let error = open(&server.url("faults"), &quick()).err().expect("nobody is there").to_string();
+    assert!(error.contains("cannot open the tables in keyspace faults"), "{error}");
+    server.cassandra.restart();
+    eventually("the tables to work again", LIMIT, || tables.commit(&everything()).ok());
+    let stored = tables.rows(Table::CombinedAll, &Query::default()).expect("read");
+    assert_eq!(stored.len(), 1);
+    assert_eq!(tables.streams().expect("read").len(), 1);
+}

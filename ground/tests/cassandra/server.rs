@@ -1,0 +1,110 @@
+//! A running Cassandra, and statements sent past the code under test.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
+
+use cabinwatch_ground::config::TablesConfig;
+use cabinwatch_ground::tables::{InitStep, Tables, init, open};
+use cabinwatch_tests::cassandra::Cassandra;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::deserialize::row::DeserializeRow;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+/// A server that tests share as long as one of them runs; each has a keyspace of its own.
+pub struct Server {
+    pub cassandra: Cassandra,
+    pub folder: TempDir,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { cassandra: Cassandra::start(folder.path()), folder }
+    }
+
+    pub fn shared() -> Arc<Self> {
+        static RUNNING: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+        let mut running = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        running.upgrade().unwrap_or_else(|| {
+            let server = Arc::new(Self::start());
+            *running = Arc::downgrade(&server);
+            server
+        })
+    }
+
+    pub fn url(&self, keyspace: &str) -> String {
+        self.cassandra.url(keyspace)
+    }
+
+    /// New tables in a keyspace of their own.
+    pub fn made(&self, keyspace: &str) -> Box<dyn Tables> {
+        self.made_with(keyspace, &TablesConfig::default())
+    }
+
+    pub fn made_with(&self, keyspace: &str, config: &TablesConfig) -> Box<dyn Tables> {
+        let steps = init(&self.url(keyspace), config).expect("made");
+        assert!(steps.iter().all(|step| matches!(step, InitStep::Made(_))), "{steps:?}");
+        self.open(keyspace, config)
+    }
+
+    pub fn open(&self, keyspace: &str, config: &TablesConfig) -> Box<dyn Tables> {
+        open(&self.url(keyspace), config).expect("opened")
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("cassandra.log")).expect("a log")
+    }
+
+    pub fn cql(&self, keyspace: &str) -> Cql {
+        Cql::connect(self.cassandra.port(), keyspace)
+    }
+}
+
+/// Statements of the tests' own.
+pub struct Cql {
+    session: Session,
+    runtime: Runtime,
+}
+
+impl Cql {
+    fn connect(port: u16, keyspace: &str) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let session = runtime.block_on(async {
+            let session = SessionBuilder::new().known_node(format!("127.0.0.1:{port}")).build().await;
+            let session = session.expect("a session");
+            session.use_keyspace(keyspace, true).await.expect("a keyspace");
+            session
+        });
+        Self { session, runtime }
+    }
+
+    pub fn run(&self, cql: &str) {
+        let done = self.runtime.block_on(self.session.query_unpaged(cql, ()));
+        done.unwrap_or_else(|error| panic!("{cql}: {error}"));
+    }
+
+    pub fn rows<R>(&self, cql: &str) -> Vec<R>
+    where
+        R: for<'f, 'm> DeserializeRow<'f, 'm>,
+    {
+        let result = self.runtime.block_on(self.session.query_unpaged(cql, ()));
+        let result = result.unwrap_or_else(|error| panic!("{cql}: {error}"));
+        let rows = result.into_rows_result().expect("rows");
+        rows.rows::<R>().expect("of this type").collect::<Result<_, _>>().expect("readable")
+    }
+
+    pub fn count(&self, table: &str) -> i64 {
+        self.rows::<(i64,)>(&format!("SELECT count(*) FROM {table}"))[0].0
+    }
+}
+
+/// Writes a file and gives back where.
+pub fn file(folder: &Path, name: &str, content: &str) -> std::path::PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, content).expect("written");
+    path
+}
