@@ -10,3 +10,4 @@ mod faults;
 mod gateway_logs;
 mod kill;
 mod readme;
+mod smtp;

@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export CARGO_TERM_PROGRESS_WHEN=never
 readonly LOG=.cache/test-stage.log
 # What is run, in this order: cheap and telling first, then what needs the programs.
-readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo kill)
+readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo kill smtp)
 
 passed=0
 failed=0
@@ -63,6 +63,7 @@ stage_gateway-logs() { end_to_end gateway_logs; }
 stage_readme() { end_to_end readme; }
 stage_demo() { end_to_end demo; }
 stage_kill() { end_to_end kill; }
+stage_smtp() { end_to_end smtp; }
 
 # --nocapture: what these tests print (seeds, counts) tells what was really done.
 end_to_end() { cargo test --locked --workspace --test e2e -- --nocapture "$1::"; }

@@ -53,7 +53,7 @@ check_rust() {
 
 # The environment is good when it was made from these requirements and its Python still starts.
 python_is_ready() {
-    cmp -s "$REQUIREMENTS" "$VENV/requirements.txt" && "$VENV/bin/python" -c 'import sklearn, polars' 2>/dev/null
+    cmp -s "$REQUIREMENTS" "$VENV/requirements.txt" && "$VENV/bin/python" -c 'import sklearn, polars, aiosmtpd' 2>/dev/null
 }
 
 install_python() {
