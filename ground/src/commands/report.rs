@@ -9,7 +9,8 @@ use serde_json::json;
 use super::read_history::{parse_now, system_now};
 use crate::config::Config;
 use crate::report::{
-    Delivery, Mailer, Queued, ReportError, Reported, Round, Run, SpoolError, Which, WhyDropped,
+    Delivery, Fate, MailState, Mailer, Queued, Recipient, ReportError, Reported, Round, Run, SpoolError,
+    Which, WhyDropped,
 };
 use crate::tables::{self, TablesError};
 
@@ -41,7 +42,7 @@ pub struct ReportArgs {
 }
 
 /// What `report` does with the mails that wait.
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Subcommand)]
 pub enum ReportAction {
     /// Send the mails that wait, now; fails if one still waits afterwards
     Send {
@@ -54,6 +55,11 @@ pub enum ReportAction {
     },
     /// List the mails that wait, are in doubt or were refused
     Queue,
+    /// Take a mail out of the queue for good, e.g. one in doubt that has arrived
+    Discard {
+        /// The mail, as `queue` shows it
+        name: String,
+    },
 }
 
 /// Why there is no report.
@@ -120,7 +126,7 @@ impl From<SpoolError> for ReportCommandError {
 /// When the tables can't be read, the mail can be neither sent nor kept, or `send` leaves a mail behind.
 pub fn run(config: &Config, args: &ReportArgs, out: &mut dyn Write) -> Result<(), ReportCommandError> {
     let mailer = Mailer::new(config)?;
-    match args.action {
+    match &args.action {
         None => {
             let tables = tables::open_to_read(&config.tables.url, &config.tables)?;
             let run = Run::of_tables(&*tables, args.since, args.until, system_now())?;
@@ -132,7 +138,8 @@ pub fn run(config: &Config, args: &ReportArgs, out: &mut dyn Write) -> Result<()
             Ok(print(&reported, out)?)
         }
         Some(ReportAction::Send { doubtful, refused }) => {
-            let round = mailer.send_waiting(Which { waiting: true, doubtful, refused })?;
+            let which = Which { waiting: true, doubtful: *doubtful, refused: *refused };
+            let round = mailer.send_waiting(which)?;
             if args.json {
                 print_json(&json!(round), out)?;
             } else {
@@ -149,6 +156,10 @@ pub fn run(config: &Config, args: &ReportArgs, out: &mut dyn Write) -> Result<()
             }
             Ok(print_queue(&queue, out)?)
         }
+        Some(ReportAction::Discard { name }) => {
+            mailer.spool().ok_or(ReportError::NothingWaits)?.discard(name, system_now())?;
+            Ok(writeln!(out, "Discarded {name}.")?)
+        }
     }
 }
 
@@ -158,14 +169,29 @@ pub(super) fn print(reported: &Reported, out: &mut dyn Write) -> io::Result<()> 
         Delivery::Written { path } => writeln!(out, "The mail is in {}", path.display())?,
         Delivery::Sent { .. } => writeln!(out, "The mail is sent to {} recipients.", reported.recipients)?,
         Delivery::Before => writeln!(out, "This very report was sent before; it is not sent again.")?,
-        Delivery::Kept { state, why } => writeln!(
-            out,
-            "WARNING: the mail is not sent but kept ({}): {why}. The next run tries again; \
-             `cabinwatch-ground report queue` shows it.",
-            state.as_str()
-        )?,
+        Delivery::Kept { state: MailState::Sending, .. } => {
+            writeln!(out, "Another process is sending this very report.")?;
+        }
+        Delivery::Kept { state, why } => {
+            writeln!(out, "WARNING: the mail is kept: it is {}. {why}.", state.as_str())?;
+            writeln!(out, "{}", what_to_do(*state))?;
+        }
     }
     print_round(&reported.round, out)
+}
+
+/// What a person can do about a mail that is kept.
+const fn what_to_do(state: MailState) -> &'static str {
+    match state {
+        MailState::Doubtful => {
+            "If it has not arrived, `cabinwatch-ground report send --doubtful` sends it again; if it has, \
+             `cabinwatch-ground report discard` ends the matter."
+        }
+        MailState::Refused => "Once the reason is gone, `cabinwatch-ground report send --refused` sends it.",
+        MailState::Waiting | MailState::Sending | MailState::Sent => {
+            "A later run sends it; `cabinwatch-ground report send` does so at once."
+        }
+    }
 }
 
 /// Says what a round did, as far as somebody should know.
@@ -189,7 +215,7 @@ fn print_round(round: &Round, out: &mut dyn Write) -> io::Result<()> {
     }
     let left = [
         (round.waiting, "waiting"),
-        (round.sending, "being sent by another process"),
+        (round.sending.len() as u64, "being sent by another process"),
         (round.doubtful, "in doubt"),
         (round.refused, "refused"),
         (round.unreadable, "unreadable (see the log)"),
@@ -215,11 +241,12 @@ fn print_queue(queue: &[Queued], out: &mut dyn Write) -> io::Result<()> {
     }
     let mut table = comfy_table::Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
-    table.set_header(["mail", "state", "since", "attempts", "next attempt", "why"]);
+    table.set_header(["mail", "state", "delivered", "since", "attempts", "next attempt", "why"]);
     for mail in queue {
         table.add_row([
             mail.name.clone(),
             mail.state.as_str().to_owned(),
+            delivered(&mail.recipients),
             mail.created.to_string(),
             mail.failures.to_string(),
             mail.retry_at.to_string(),
@@ -227,6 +254,11 @@ fn print_queue(queue: &[Queued], out: &mut dyn Write) -> io::Result<()> {
         ]);
     }
     writeln!(out, "{table}")
+}
+
+fn delivered(recipients: &[Recipient]) -> String {
+    let have_it = recipients.iter().filter(|recipient| recipient.fate == Fate::Delivered).count();
+    format!("{have_it} of {}", recipients.len())
 }
 
 fn queued_json(mail: &Queued) -> serde_json::Value {

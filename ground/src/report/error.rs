@@ -97,6 +97,7 @@ impl ReportError {
                 | Self::NoSpool
                 | Self::NothingWaits
                 | Self::Address { .. }
+                | Self::Spool(SpoolError::NoSuchMail(_))
                 | Self::NoRecipient
                 | Self::Period { .. }
         )

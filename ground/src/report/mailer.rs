@@ -171,6 +171,10 @@ fn through_spool(
     if let Some(mail) = round.sent.iter().find(|mail| mail.name == name) {
         return Ok((Delivery::Sent { refused: mail.refused.clone() }, round));
     }
+    if round.sending.iter().any(|sending| sending == name) {
+        let why = "another process is sending it".to_owned();
+        return Ok((Delivery::Kept { state: MailState::Sending, why }, round));
+    }
     let delivery = match spool.record(name)? {
         Some(record) if record.state() == MailState::Sent => Delivery::Before,
         Some(record) => Delivery::Kept { state: record.state(), why: why(&record.why, &round) },

@@ -149,6 +149,7 @@ fn a_server_without_starttls_gets_mail_only_where_that_is_wanted_and_never_a_pas
 fn settings_that_cannot_work_are_refused_before_anything_is_done() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = MailServer::start(folder.path());
+    Ended::badly(&mut Desk::new(&server).command(&["report", "discard", "nothing"]), 2);
     for (setting, value, named) in [
         ("url", "smtp://reports:hunter2@localhost", "mail.password_file"),
         ("url", "gopher://localhost", "`gopher`"),

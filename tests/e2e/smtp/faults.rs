@@ -64,6 +64,30 @@ fn a_later_run_sends_what_waits_before_its_own_report() {
 }
 
 #[test]
+fn a_person_is_told_that_the_mail_waits_and_the_run_has_succeeded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = MailServer::start(folder.path());
+    let desk = Desk::new(&server);
+    server.kill_hard();
+    let mut detect = desk.command(&["detect", "--now", "2026-11-20T14:06:00Z"]);
+    let printed = Ended::well(&mut detect);
+    assert!(printed.contains("combined_repeated"), "the run's own summary: {printed}");
+    for said in ["WARNING: the mail is kept: it is waiting.", "localhost:", "report send", "1 waiting"] {
+        assert!(printed.contains(said), "{said} in {printed}");
+    }
+    let said = Ended::badly(&mut desk.command(&["report", "send"]), 1);
+    assert!(said.contains("not every mail was sent: 1 wait"), "{said}");
+    let listed = Ended::well(&mut desk.command(&["report", "queue"]));
+    assert!(listed.contains("waiting") && listed.contains("0 of 3"), "{listed}");
+
+    server.restart();
+    assert!(Ended::well(&mut desk.command(&["report", "send"])).contains("Mails sent: 1."));
+    assert!(Ended::well(&mut detect).contains("This very report was sent before"));
+    assert!(Ended::well(&mut desk.command(&["report", "queue"])).contains("No mail waits."));
+    assert_each_once(&server, 1);
+}
+
+#[test]
 fn after_a_failure_the_server_is_left_alone_for_a_while_unless_somebody_asks() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = MailServer::start(folder.path());
@@ -154,9 +178,8 @@ fn a_line_that_goes_silent_or_is_cut_before_the_mails_end_costs_nothing_but_time
         let reported = desk.report(minute);
         let (state, why) = kept(&reported);
         assert_eq!(state, "waiting", "{fault}: {reported}");
-        let expected =
-            ["the line was closed", "no answer in time", "reset by peer", "Broken pipe", "eof", "EOF"];
-        assert!(expected.iter().any(|words| why.contains(words)), "{fault}: {why}");
+        let words = if fault["cut"] == true { "the line was closed" } else { "no answer in time" };
+        assert!(why.contains(words), "{fault}: {why}");
         server.behave();
         desk.send(&[]);
         mails += 1;
@@ -192,11 +215,14 @@ fn a_line_that_is_cut_behind_the_mails_end_leaves_it_in_doubt_until_somebody_dec
 
     let ids: Vec<String> =
         desk.queue().iter().map(|mail| mail["message_id"].as_str().expect("an id").to_owned()).collect();
+    // Somebody has found the first one in the mailbox.
+    let first = desk.queue()[0]["name"].as_str().expect("a name").to_owned();
+    Ended::well(&mut desk.command(&["report", "discard", &first]));
     desk.send(&["--doubtful"]);
     assert!(desk.queue().is_empty());
     let count = |id: &String| server.deliveries().get(&(id.clone(), RECIPIENTS[0].to_owned())).copied();
     // Under the same Message-ID, by which a mailbox that has it already knows the second one.
-    assert_eq!(ids.iter().map(count).collect::<Vec<_>>(), [Some(2), Some(1), Some(2), Some(1)]);
+    assert_eq!(ids.iter().map(count).collect::<Vec<_>>(), [Some(1), Some(1), Some(2), Some(1)]);
 }
 
 #[test]

@@ -9,6 +9,10 @@ mod login;
 mod server;
 mod session;
 
+use std::error::Error as _;
+use std::io::ErrorKind;
+
+use lettre::transport::smtp::Error;
 pub(super) use server::Server;
 pub use server::{ConnectError, LoginSettingsError};
 pub(super) use session::{Session, Verdict};
@@ -18,27 +22,33 @@ const MAX_WORDS_CHARS: usize = 300;
 
 /// What went wrong in the server's own words, or in ours where it said none. Its text is put on one line, cut to a
 /// bearable length, and cleared of the password, which a careless server may repeat.
-fn words(error: &lettre::transport::smtp::Error, login: Option<&login::Login>) -> String {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    let words = match error.status() {
-        Some(code) => format!("{code} {cause}"),
-        None if is_silence(error) => "no answer in time".to_owned(),
-        None if error.is_response() && cause == "incomplete response" => "the line was closed".to_owned(),
-        None if error.is_response() => format!("no SMTP answer ({cause})"),
-        None => cause,
+fn words(error: &Error, login: Option<&login::Login>) -> String {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    let words = match (error.status(), io_kind(error)) {
+        (Some(code), _) => format!("{code} {cause}"),
+        // Linux calls it `WouldBlock` when the time limit of a socket is over.
+        (None, Some(ErrorKind::WouldBlock | ErrorKind::TimedOut)) => "no answer in time".to_owned(),
+        (None, Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)) => {
+            "the line was closed".to_owned()
+        }
+        (None, None) if error.is_response() && cause == "incomplete response" => {
+            "the line was closed".to_owned()
+        }
+        (None, None) if error.is_response() => format!("no SMTP answer ({cause})"),
+        (None, _) => cause,
     };
-    let words = login.map_or(words.clone(), |login| login.redact(&words));
+    let words = login.map_or_else(|| words.clone(), |login| login.redact(&words));
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_WORDS_CHARS).collect()
 }
 
-/// Whether the wait ended without an answer; Linux calls that `WouldBlock` on a socket with a time limit.
-fn is_silence(error: &lettre::transport::smtp::Error) -> bool {
-    let mut source = std::error::Error::source(error);
+/// The system's error at the bottom of it, if there is one.
+fn io_kind(error: &Error) -> Option<ErrorKind> {
+    let mut source = error.source();
     while let Some(cause) = source {
         if let Some(error) = cause.downcast_ref::<std::io::Error>() {
-            return matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut);
+            return Some(error.kind());
         }
         source = cause.source();
     }
-    false
+    None
 }

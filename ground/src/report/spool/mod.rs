@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cabinwatch_shared::time::UnixSeconds;
-use claim::read_record;
+use claim::{Claim, NoClaim, read_record};
 pub(super) use record::Record;
 pub use record::{Fate, MailState, Recipient};
 pub use room::{Dropped, WhyDropped};
@@ -75,6 +75,12 @@ pub enum SpoolError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// No mail of that name.
+    #[error("no mail of the name {0} waits; `report queue` lists those that do")]
+    NoSuchMail(String),
+    /// At work on it.
+    #[error("another process is sending the mail {0} at this moment; try again")]
+    BeingSent(String),
     /// No room, and nothing that could make room.
     #[error("mail spool: all {0} mails it may hold are being sent at this moment; raise mail.spool_mails")]
     Full(usize),
@@ -212,6 +218,25 @@ impl Spool {
             }
         };
         Ok(self.names()?.into_iter().filter_map(listed).collect())
+    }
+
+    /// Takes a mail out of the queue by a person's word, e.g. one in doubt of whom is known by now that it arrived. It
+    /// counts as sent from then on.
+    ///
+    /// # Errors
+    /// When there is no such mail, another process is sending it, or the spool can't be used.
+    pub fn discard(&self, name: &str, now: UnixSeconds) -> Result<(), SpoolError> {
+        let known = self.names()?.iter().any(|queued| queued == name);
+        let claim = if known { Claim::of(&self.queued(name))? } else { Err(NoClaim::Gone) };
+        let claim = claim.map_err(|none| match none {
+            NoClaim::Gone => SpoolError::NoSuchMail(name.to_owned()),
+            NoClaim::Taken => SpoolError::BeingSent(name.to_owned()),
+        })?;
+        let note = serde_json::json!({ "discarded": now.to_string(), "record": claim.record });
+        self.remember(SENT, name, note.to_string().as_bytes())?;
+        claim.remove(&self.folder)?;
+        tracing::info!(mail = name, "mail discarded");
+        Ok(())
     }
 
     /// Names in the queue, sorted: the report with the oldest period first.

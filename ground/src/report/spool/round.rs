@@ -36,8 +36,8 @@ pub struct Round {
     pub dropped: Vec<Dropped>,
     /// Mails that wait.
     pub waiting: u64,
-    /// Mails another process is sending.
-    pub sending: u64,
+    /// Names of the mails another process is sending.
+    pub sending: Vec<String>,
     /// Mails in doubt.
     pub doubtful: u64,
     /// Mails the server refused.
@@ -113,7 +113,7 @@ impl Spool {
 /// The line to the server in the course of a round.
 enum Line {
     Closed,
-    Open(Session),
+    Open(Box<Session>),
     /// Not in this round any more.
     Unusable,
 }
@@ -133,7 +133,7 @@ impl Sender<'_> {
         let mut claim = match Claim::of(&self.spool.queued(name))? {
             Ok(claim) => claim,
             Err(NoClaim::Taken) => {
-                self.round.sending += 1;
+                self.round.sending.push(name.to_owned());
                 return Ok(());
             }
             Err(NoClaim::Gone) => return Ok(()),
@@ -226,7 +226,7 @@ impl Sender<'_> {
             Line::Closed => {}
         }
         self.line = match self.connect() {
-            Ok(session) => Line::Open(session),
+            Ok(session) => Line::Open(Box::new(session)),
             Err(why) => {
                 tracing::warn!("no mail is sent for now: {why}");
                 self.round.server = Some(why);
@@ -272,8 +272,8 @@ impl Sender<'_> {
             MailState::Waiting => self.round.waiting += 1,
             MailState::Doubtful => self.round.doubtful += 1,
             MailState::Refused => self.round.refused += 1,
-            MailState::Sending => self.round.sending += 1,
-            MailState::Sent => {}
+            // This process has the claim, so nobody sends it; and what is sent leaves the queue.
+            MailState::Sending | MailState::Sent => {}
         }
     }
 }

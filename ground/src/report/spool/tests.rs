@@ -2,7 +2,6 @@
 
 use std::fs::File;
 
-use super::claim::{Claim, NoClaim};
 use super::*;
 use crate::config::MailConfig;
 use crate::report::message::Envelope;
@@ -200,6 +199,23 @@ fn what_dead_processes_left_unfinished_is_deleted_after_a_while() {
     fixture.spool().clean(now + Duration::from_secs(2 * 3600)).expect("cleaned");
     assert!(!folder.exists() && !file.exists());
     assert_eq!(fixture.names(), ["a"]);
+}
+
+#[test]
+fn a_discarded_mail_leaves_the_queue_and_counts_as_sent() {
+    let fixture = Fixture::new();
+    fixture.put("a", NOW);
+    let claim = fixture.claim("a").expect("free");
+    let taken = fixture.spool().discard("a", NOW).expect_err("being sent");
+    assert!(matches!(taken, SpoolError::BeingSent(_)), "{taken}");
+    drop(claim);
+    fixture.spool().discard("a", NOW).expect("discarded");
+    assert!(fixture.names().is_empty());
+    assert_eq!(fixture.put("a", NOW), Put::Sent);
+    for name in ["a", "../sent", ""] {
+        let gone = fixture.spool().discard(name, NOW).expect_err("not in the queue");
+        assert!(matches!(gone, SpoolError::NoSuchMail(_)), "{gone}");
+    }
 }
 
 #[test]
