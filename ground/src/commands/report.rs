@@ -16,7 +16,6 @@ use crate::tables::{self, TablesError};
 
 /// Flags of `report`.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(subcommand_negates_reqs = true)]
 pub struct ReportArgs {
     /// Instead of making a report
     #[command(subcommand)]
@@ -44,7 +43,7 @@ pub struct ReportArgs {
 /// What `report` does with the mails that wait.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum ReportAction {
-    /// Send the mails that wait, now; fails if one still waits afterwards
+    /// Send the mails that wait, now; fails if one of them could not be sent
     Send {
         /// Also those in doubt: sent but never answered, so that some may arrive twice
         #[arg(long)]
