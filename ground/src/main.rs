@@ -142,9 +142,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Publish(_) => publish::run(&config, &mut out)
             .map(drop)
             .map_err(|e| usage(e, publish::PublishCommandError::is_usage)),
-        Command::Report(args) => report::run(&config, &args, &mut out)
-            .map(drop)
-            .map_err(|e| usage(e, report::ReportCommandError::is_usage)),
+        Command::Report(args) => {
+            report::run(&config, &args, &mut out).map_err(|e| usage(e, report::ReportCommandError::is_usage))
+        }
         Command::Tables(args) => {
             tables::run(&config, &args, &mut out).map_err(|e| usage(e, tables::TablesCommandError::is_usage))
         }

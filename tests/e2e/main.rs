@@ -13,3 +13,4 @@ mod kill;
 mod mosquitto;
 mod operations;
 mod readme;
+mod smtp;

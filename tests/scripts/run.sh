@@ -13,7 +13,7 @@ export CARGO_TERM_PROGRESS_WHEN=never
 readonly LOG=.cache/test-stage.log
 # What is run, in this order: cheap and telling first, then what needs the programs.
 readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo
-    operations kill mosquitto hdfs deploy)
+    operations smtp kill mosquitto cassandra hdfs faults deploy)
 
 passed=0
 failed=0
@@ -67,7 +67,10 @@ stage_operations() { end_to_end operations; }
 stage_deploy() { tests/deploy/prepare.sh && .cache/deploy/venv/bin/pytest --quiet tests/deploy; }
 stage_kill() { end_to_end kill; }
 stage_mosquitto() { end_to_end mosquitto; }
+stage_cassandra() { cargo test --locked --workspace --test cassandra; }
 stage_hdfs() { end_to_end hdfs; }
+stage_smtp() { end_to_end smtp; }
+stage_faults() { end_to_end faults; }
 
 # --nocapture: what these tests print (seeds, counts) tells what was really done.
 end_to_end() { cargo test --locked --workspace --test e2e -- --nocapture "$1::"; }

@@ -20,5 +20,6 @@ pub mod mqtt;
 pub mod parts;
 pub mod producer;
 pub mod program;
+pub mod smtp;
 pub mod traffic;
 pub mod wait;

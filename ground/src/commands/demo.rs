@@ -105,7 +105,9 @@ fn print(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
         outcome.others()
     )?;
     writeln!(out, "\nSummary  {}", ended.summary.display())?;
-    writeln!(out, "Mail     {}", ended.report.path.display())?;
+    if let Some(mail) = ended.report.path() {
+        writeln!(out, "Mail     {}", mail.display())?;
+    }
     writeln!(out, "Tables   {}", ended.tables_url)?;
     writeln!(
         out,

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::detect::{self, DetectSummary, WindowLengthDiffers};
 use crate::history::{HistoryError, ReadOptions};
 use crate::operations::{BatchCommand, BatchRun};
-use crate::report::{self, ReportError, Run};
+use crate::report::{Mailer, ReportError, Reported, Run};
 use crate::tables::{self, TablesError, WindowVersion};
 use crate::train::folder::{FolderError, ModelFolder};
 
@@ -27,7 +27,7 @@ pub struct DetectArgs {
     /// Where the anomaly tables are, e.g. sqlite:///data/tables.db
     #[arg(long, value_name = "URL")]
     pub tables: Option<String>,
-    /// Where the mail goes, e.g. file:///data/mail
+    /// Where the mail goes, e.g. file:///data/mail or smtp://mail.example:587
     #[arg(long, value_name = "URL")]
     pub mail: Option<String>,
     /// File to leave metrics in for the node exporter's textfile collector, or the folder for it
@@ -36,6 +36,9 @@ pub struct DetectArgs {
     /// Run as at this instant instead of the system's clock
     #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
     pub now: Option<UnixSeconds>,
+    /// One JSON object instead of text: the summary, and under `mail` what became of the report
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Why detection failed.
@@ -53,9 +56,12 @@ pub enum DetectError {
     /// The tables.
     #[error(transparent)]
     Tables(#[from] TablesError),
-    /// The mail. The tables hold the run's rows by then.
-    #[error("the tables are written, but the report is not sent: {0}")]
-    Report(#[from] ReportError),
+    /// Settings of the mail, checked before anything is done.
+    #[error(transparent)]
+    Mail(ReportError),
+    /// The mail, which could be neither sent nor kept. The tables hold the run's rows by then.
+    #[error("the tables are written, but the report is neither sent nor kept: {0}")]
+    Report(ReportError),
     /// Output.
     #[error("cannot write the summary: {0}")]
     Output(#[from] std::io::Error),
@@ -87,25 +93,54 @@ impl DetectError {
             Self::History(error) => error.is_usage(),
             Self::Folder(error) => matches!(error, FolderError::NoFolder),
             Self::Tables(error) => error.is_usage(),
+            Self::Mail(error) => error.is_usage(),
             Self::Window(_) | Self::Report(_) | Self::Output(_) => false,
         }
     }
 }
 
 /// Scores the recent files with the model of the folder, writes the tables, and mails the report. Without a
-/// `mail.url` no mail is made.
+/// `mail.url` no mail is made. A mail that cannot be sent now is kept, and the run has succeeded.
 ///
 /// # Errors
 /// When a step fails. The tables are written as a whole or not at all.
 pub fn run(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<DetectSummary, DetectError> {
     let run = BatchRun::begin(BatchCommand::Detect, &config.metrics);
-    let result = detect(config, args, out);
+    let result = detect_and_print(config, args, out);
     run.end_detect(result.as_ref().ok());
     result
 }
 
-fn detect(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<DetectSummary, DetectError> {
+fn detect_and_print(
+    config: &Config,
+    args: &DetectArgs,
+    out: &mut dyn Write,
+) -> Result<DetectSummary, DetectError> {
     let now = args.now.unwrap_or_else(system_now);
+    let mailer = mailer(config)?;
+    let mut text = Vec::new();
+    let (summary, reported) = detect(config, now, mailer.as_ref(), if args.json { &mut text } else { out })?;
+    if args.json {
+        let printed = serde_json::json!({ "summary": summary, "mail": reported });
+        serde_json::to_writer_pretty(&mut *out, &printed).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    }
+    Ok(summary)
+}
+
+fn mailer(config: &Config) -> Result<Option<Mailer>, DetectError> {
+    if config.mail.url.is_empty() {
+        return Ok(None);
+    }
+    Mailer::new(config).map(Some).map_err(DetectError::Mail)
+}
+
+fn detect(
+    config: &Config,
+    now: UnixSeconds,
+    mailer: Option<&Mailer>,
+    out: &mut dyn Write,
+) -> Result<(DetectSummary, Option<Reported>), DetectError> {
     let folder = ModelFolder::of(&config.model)?;
     let bundle = folder.read_bundle()?;
     let model = folder.open_model(&bundle, &[folder.trusted()?])?;
@@ -128,10 +163,10 @@ fn detect(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<Det
     let mut tables = tables::open(&config.tables.url, &config.tables)?;
     tables.replace(&windows)?;
     print(&summary, out)?;
-    if config.mail.url.is_empty() {
+    let Some(mailer) = mailer else {
         writeln!(out, "No mail is made: there is no mail.url.")?;
-        return Ok(summary);
-    }
+        return Ok((summary, None));
+    };
     let run = Run {
         from: summary.from.unwrap_or(UnixSeconds(now.0.saturating_sub(i64::from(window.as_seconds())))),
         until: summary.until.unwrap_or(now),
@@ -140,9 +175,10 @@ fn detect(config: &Config, args: &DetectArgs, out: &mut dyn Write) -> Result<Det
         rows: summary.rows,
         generated_at: now,
     };
-    let sent = report::send(&config.mail, &run, &*tables)?;
-    writeln!(out, "Mail \"{}\" is in {}", sent.subject, sent.path.display())?;
-    Ok(summary)
+    let reported = mailer.report(&run, &*tables).map_err(DetectError::Report)?;
+    writeln!(out, "Mail \"{}\":", reported.subject)?;
+    super::report::print(&reported, out)?;
+    Ok((summary, Some(reported)))
 }
 
 fn warn_about(model: &Model<'_>, now: UnixSeconds, z_threshold: f64) {

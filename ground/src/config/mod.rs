@@ -18,7 +18,7 @@ pub use history::HistoryConfig;
 pub use ingest::IngestConfig;
 pub use load::{ConfigError, ENVIRONMENT_PREFIX, Flag, load};
 pub use log::LogConfig;
-pub use mail::{Language, MailConfig};
+pub use mail::{Language, MailConfig, StartTls};
 pub use metrics::MetricsConfig;
 pub use model::ModelConfig;
 pub use retrain::{Auto, Contamination, MaxSamples, RetrainConfig};

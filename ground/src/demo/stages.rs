@@ -22,7 +22,7 @@ use super::progress::Progress;
 use super::timeline::{Stretch, Timeline};
 use super::{DemoError, gateway};
 use crate::config::Config;
-use crate::report::{self, Run, Sent};
+use crate::report::{Mailer, Reported, Run};
 use crate::simulate::Fault;
 use crate::tables;
 
@@ -57,7 +57,7 @@ pub struct Ended {
     /// What was found of what was injected.
     pub outcome: Outcome,
     /// The mail.
-    pub report: Sent,
+    pub report: Reported,
     /// The tables' URL.
     pub tables_url: String,
     /// The summary's file.
@@ -123,7 +123,7 @@ async fn stages(base: &Config, settings: &Settings) -> Result<Ended, DemoError> 
     let tables = tables::open_to_read(&config.tables.url, &config.tables)?;
     let now = UnixSeconds(jiff::Timestamp::now().as_second());
     let run = Run::of_tables(&*tables, Some(timeline.start), Some(timeline.end), now)?;
-    let report = report::send(&config.mail, &run, &*tables)?;
+    let report = Mailer::new(&config)?.report(&run, &*tables)?;
     stage.done(&report.subject);
 
     let faults: Vec<Fault> = stretches.iter().map(|stretch| stretch.fault.clone()).collect();

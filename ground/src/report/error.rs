@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::smtp::LoginSettingsError;
+use super::spool::SpoolError;
 use super::target::MailTargetError;
 use crate::tables::TablesError;
 
@@ -11,6 +13,17 @@ pub enum ReportError {
     /// The mail's destination.
     #[error(transparent)]
     Target(#[from] MailTargetError),
+    /// The login at the mail server.
+    #[error(transparent)]
+    Login(#[from] LoginSettingsError),
+    /// No folder for the mails that wait.
+    #[error(
+        "mails that cannot be sent at once need a folder: set mail.spool (without it, one beside the SQLite tables or in model.dir is taken)"
+    )]
+    NoSpool,
+    /// Asked for the mails that wait where none can.
+    #[error("mail.url names a folder, where every mail is written at once; only mails for a server wait")]
+    NothingWaits,
     /// A configured address that is none.
     #[error(
         "mail.{setting} = \"{address}\" is no mail address ({message}); write name@host or Name <name@host>"
@@ -54,6 +67,15 @@ pub enum ReportError {
     /// The mail as a whole.
     #[error("cannot put the mail together: {0}")]
     Message(#[from] lettre::error::Error),
+    /// The spool.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Dropped by another process as soon as it was there.
+    #[error("the mail {name} was given up at once; raise mail.spool_mails")]
+    GivenUp {
+        /// Its name.
+        name: String,
+    },
     /// The folder mail goes to.
     #[error("cannot write the mail to {}: {source}; check that the folder is there and may be written", path.display())]
     Write {
@@ -68,6 +90,16 @@ impl ReportError {
     /// Whether it is a setting or a flag that is wrong, not the data.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::Target(_) | Self::Address { .. } | Self::NoRecipient | Self::Period { .. })
+        matches!(
+            self,
+            Self::Target(_)
+                | Self::Login(_)
+                | Self::NoSpool
+                | Self::NothingWaits
+                | Self::Address { .. }
+                | Self::Spool(SpoolError::NoSuchMail(_))
+                | Self::NoRecipient
+                | Self::Period { .. }
+        )
     }
 }

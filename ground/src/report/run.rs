@@ -6,7 +6,6 @@ use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::time::UnixSeconds;
 
 use super::ReportError;
-use crate::config::Language;
 use crate::tables::{Query, Tables};
 
 /// One run of detection, or one period of ingest.
@@ -57,25 +56,4 @@ impl Run {
             generated_at,
         })
     }
-
-    /// The run's identity: the same for the same period, model and language, whenever it is reported.
-    pub(super) fn id(&self, language: Language) -> String {
-        let code = super::wording::wording(language).labels().code;
-        let identity = format!("{} {} {} {code}", self.from.0, self.until.0, self.model.0);
-        format!("{:016x}", fnv1a(identity.as_bytes()))
-    }
-
-    /// The mail's name without its extension: the end of the period, then the identity.
-    pub(super) fn file_name(&self, language: Language) -> String {
-        let end: String = self.until.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect();
-        format!("{end}-{}", self.id(language))
-    }
-}
-
-/// FNV-1a in 64 bits. It stays the same over releases and machines, which a file name needs and std's hasher does not
-/// promise.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    bytes.iter().fold(OFFSET, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
 }

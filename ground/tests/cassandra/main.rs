@@ -1,6 +1,11 @@
 //! The tables on a real Cassandra.
 #![forbid(unsafe_code)]
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod conforms;
 mod faults;

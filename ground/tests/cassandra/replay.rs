@@ -11,7 +11,8 @@ use crate::*;
 fn second() -> ScoredWindow {
     let mut second = ScoredWindow { version: WindowVersion(2), ..window("TC-JJA", 0) };
     second.rows[0].verdict.alarms = Alarms::default();
-    second.rows[1] = row("EAP", "rejected", Counts { fail: 2, success: 0 }, Alarms { z: true, forest: false });
+    second.rows[1] =
+        row("EAP", "rejected", Counts { fail: 2, success: 0 }, Alarms { z: true, forest: false });
     second
 }
 
@@ -110,7 +111,10 @@ fn what_was_set_aside_for_another_reason_is_kept_and_no_longer_waited_for() {
     let server = Server::shared();
     let mut tables = server.made("again");
     let frame = crate::examples::everything().set_aside.remove(0);
-    let waiting = SetAside { reason: SetAsideReason::UnknownModel(cabinwatch_shared::model::ModelVersion(9)), ..frame.clone() };
+    let waiting = SetAside {
+        reason: SetAsideReason::UnknownModel(cabinwatch_shared::model::ModelVersion(9)),
+        ..frame.clone()
+    };
     tables.commit(&Batch { set_aside: vec![waiting.clone()], ..Batch::default() }).expect("stored");
     assert_eq!(tables.awaited_models().expect("read").len(), 1);
     let (stream, seq) = frame.frame.expect("a frame");

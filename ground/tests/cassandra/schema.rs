@@ -22,12 +22,23 @@ fn tables_are_made_once_and_what_differs_is_said_and_left() {
     let config = TablesConfig::default();
     assert!(steps(&server, "once", &config).iter().all(|step| step.starts_with("made ")));
     assert!(steps(&server, "once", &config).iter().all(|step| step.starts_with("there ")));
-    let renamed =
-        TablesConfig { combined_all: "wifi".to_owned(), ttl_days: 30, replication: "datacenter1=2".to_owned(), ..config };
+    let renamed = TablesConfig {
+        combined_all: "wifi".to_owned(),
+        ttl_days: 30,
+        replication: "datacenter1=2".to_owned(),
+        ..config
+    };
     let steps = steps(&server, "once", &renamed);
-    let said = |start: &str, end: &str| steps.iter().any(|step| step.starts_with(start) && step.contains(end));
+    let said =
+        |start: &str, end: &str| steps.iter().any(|step| step.starts_with(start) && step.contains(end));
     assert!(said("made     table wifi", ""), "{steps:?}");
-    assert!(said("differs  table windows", "ALTER TABLE \"once\".\"windows\" WITH default_time_to_live = 2592000"), "{steps:?}");
+    assert!(
+        said(
+            "differs  table windows",
+            "ALTER TABLE \"once\".\"windows\" WITH default_time_to_live = 2592000"
+        ),
+        "{steps:?}"
+    );
     assert!(said("differs  keyspace once", "'datacenter1': 2"), "{steps:?}");
     assert!(said("there    table streams", ""), "{steps:?}");
 }
@@ -39,7 +50,9 @@ fn rows_go_by_themselves_after_the_configured_days_and_what_the_ground_works_wit
     tables.commit(&everything()).expect("stored");
     let cql = server.cql("ending");
     let left = |query: &str| cql.rows::<(Option<i32>,)>(&format!("SELECT ttl({query}"))[0].0;
-    for history in ["fail) FROM windows", "fail) FROM combined_all", "lost) FROM losses", "version) FROM window_index"] {
+    for history in
+        ["fail) FROM windows", "fail) FROM combined_all", "lost) FROM losses", "version) FROM window_index"]
+    {
         assert!(left(history).is_some_and(|seconds| (172_000..=172_800).contains(&seconds)), "{history}");
     }
     for state in ["last_seq) FROM streams", "last_contact) FROM aircraft"] {

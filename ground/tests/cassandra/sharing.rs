@@ -68,7 +68,8 @@ fn a_gap_that_another_process_has_the_frames_of_is_none() {
     let server = Server::shared();
     let mut one = server.made("false_gap");
     let mut other = server.open("false_gap", &TablesConfig::default());
-    let state = one.commit(&progress(vec![range(1, 4), range(11, 12)], 11)).expect("stored").streams.remove(0);
+    let state =
+        one.commit(&progress(vec![range(1, 4), range(11, 12)], 11)).expect("stored").streams.remove(0);
     assert_eq!((state.committed, state.gaps), (FrameSeq(12), vec![range(5, 10)]));
     let state = other.commit(&progress(vec![range(5, 10)], 1)).expect("stored").streams.remove(0);
     assert_eq!((state.committed, state.gaps), (FrameSeq(12), Vec::new()));

@@ -14,8 +14,8 @@ use cabinwatch_shared::zscore::{KeyStatistics, ZScore};
 use data_encoding::BASE64;
 use tempfile::TempDir;
 
-use crate::config::{Language, MailConfig, TablesConfig};
-use crate::report::{ReportError, Run, Sent, send};
+use crate::config::{Config, Language, MailConfig, TablesConfig};
+use crate::report::{Mailer, ReportError, Reported, Run};
 use crate::tables::{
     Batch, FrameId, LossRecord, Query, ScoredRow, ScoredWindow, Table, TableRow, Tables, WindowVersion, open,
 };
@@ -145,16 +145,17 @@ impl Fixture {
         self.tables().rows(table, &Query::default()).expect("rows")
     }
 
-    pub fn try_send(&self) -> Result<Sent, ReportError> {
-        send(&self.mail, &self.run(), &*self.tables())
+    pub fn try_report(&self, run: &Run) -> Result<Reported, ReportError> {
+        let config = Config { mail: self.mail.clone(), ..Config::default() };
+        Mailer::new(&config)?.report(run, &*self.tables())
     }
 
-    pub fn sent(&self) -> Sent {
-        self.try_send().expect("sent")
+    pub fn reported(&self) -> Reported {
+        self.try_report(&self.run()).expect("written")
     }
 
     pub fn send(&self) -> Mime {
-        Mime::read(&self.sent().path)
+        Mime::read(self.reported().path().expect("a file"))
     }
 }
 

@@ -2,9 +2,13 @@
 
 mod fixture;
 
+use std::path::Path;
+
 use fixture::{Fixture, MORNING, Mime, Rates};
 use proptest::prelude::*;
 
+use super::attachment::Attachment;
+use super::identity::Identity;
 use super::{ReportError, Run};
 use crate::config::Language;
 use crate::tables::{Query, Table, TableRow};
@@ -29,10 +33,10 @@ fn the_mail_is_text_or_html_with_pictures_and_a_csv() {
 fn the_subject_counts_the_confirmed_anomalies_and_names_the_period() {
     let fixture = Fixture::new();
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
-    let sent = fixture.sent();
+    let sent = fixture.reported();
     assert_eq!(sent.confirmed, 3);
     assert_eq!(sent.subject, "Cabinwatch: 3 confirmed anomalies, 21 November 2026 08:10 to 12:10 UTC");
-    assert_eq!(Mime::read(&sent.path).header("Subject"), Some(sent.subject.as_str()));
+    assert_eq!(Mime::read(sent.path().expect("a file")).header("Subject"), Some(sent.subject.as_str()));
 }
 
 #[test]
@@ -94,8 +98,8 @@ fn the_attachment_holds_what_the_table_holds() {
 fn a_report_without_anomalies_is_sent_and_says_so() {
     let fixture = Fixture::new();
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::quiet());
-    let sent = fixture.sent();
-    let mail = Mime::read(&sent.path);
+    let sent = fixture.reported();
+    let mail = Mime::read(sent.path().expect("a file"));
     assert_eq!(sent.subject, "Cabinwatch: no confirmed anomalies, 21 November 2026 08:10 to 12:10 UTC");
     assert!(mail.text().contains("Nothing to report: no row was called an anomaly by both detectors."));
     assert!(!mail.html().contains("<thead>"));
@@ -114,8 +118,8 @@ fn a_report_on_empty_tables_says_that_data_may_be_missing() {
 fn turkish_letters_arrive_as_written() {
     let fixture = Fixture::new().language(Language::Tr);
     fixture.fault("TC-JJA", "DHCP", "IP adresi yok: ğüşıöçİ", &Rates::burst());
-    let sent = fixture.sent();
-    let mail = Mime::read(&sent.path);
+    let sent = fixture.reported();
+    let mail = Mime::read(sent.path().expect("a file"));
     assert_eq!(sent.subject, "Cabinwatch: 3 doğrulanmış anomali, 21 Kasım 2026 08:10 - 12:10 UTC");
     assert!(mail.raw_header("Subject").is_ascii(), "an encoded word");
     assert_eq!(mail.header("Content-Language"), Some("tr"));
@@ -188,9 +192,9 @@ fn blind_copies_are_in_the_envelope_and_not_in_the_mail() {
     let mut fixture = Fixture::new();
     fixture.mail.cc = vec!["Night shift <night@example.com>".to_owned()];
     fixture.mail.bcc = vec!["auditor@example.com".to_owned()];
-    let sent = fixture.sent();
+    let sent = fixture.reported();
     assert_eq!(sent.recipients, 3);
-    let raw = std::fs::read_to_string(&sent.path).expect("readable");
+    let raw = std::fs::read_to_string(sent.path().expect("a file")).expect("readable");
     assert!(raw.contains("night@example.com") && !raw.contains("auditor"));
 }
 
@@ -198,33 +202,38 @@ fn blind_copies_are_in_the_envelope_and_not_in_the_mail() {
 fn an_address_that_would_add_a_header_is_refused() {
     let mut fixture = Fixture::new();
     fixture.mail.to = vec!["a@example.com\r\nBcc: victim@example.com".to_owned()];
-    let error = fixture.try_send().expect_err("two lines");
+    let error = fixture.try_report(&fixture.run()).expect_err("two lines");
     assert!(matches!(error, ReportError::Address { setting: "to", .. }), "{error}");
     fixture.mail.to = Vec::new();
-    assert!(matches!(fixture.try_send(), Err(ReportError::NoRecipient)));
+    assert!(matches!(fixture.try_report(&fixture.run()), Err(ReportError::NoRecipient)));
 }
 
 #[test]
 fn the_same_run_leaves_one_mail_with_the_same_bytes() {
     let fixture = Fixture::new();
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
-    let first = fixture.sent();
-    let bytes = std::fs::read(&first.path).expect("readable");
-    let again = fixture.sent();
+    let first = fixture.reported();
+    let bytes = std::fs::read(first.path().expect("a file")).expect("readable");
+    let again = fixture.reported();
     assert_eq!(again, first);
-    assert_eq!(std::fs::read(&again.path).expect("readable"), bytes);
-    let name = first.path.file_name().and_then(|name| name.to_str()).expect("a name");
+    assert_eq!(std::fs::read(again.path().expect("a file")).expect("readable"), bytes);
+    let name = first.path().and_then(Path::file_name).and_then(|name| name.to_str()).expect("a name");
     assert!(name.starts_with("20261121T121000Z-") && name.ends_with(".eml"), "{name}");
 }
 
 #[test]
-fn runs_over_other_periods_or_models_or_languages_have_other_names() {
+fn other_periods_models_languages_tables_or_anomalies_make_another_report() {
     let run = Fixture::new().run();
-    let name = run.file_name(Language::En);
-    assert_ne!(name, run.file_name(Language::Tr));
-    assert_ne!(name, Run { from: MORNING.minute(5), ..run }.file_name(Language::En));
-    assert_ne!(name, Run { model: cabinwatch_shared::model::ModelVersion(9), ..run }.file_name(Language::En));
-    assert_eq!(name, Run { generated_at: MORNING.minute(999), ..run }.file_name(Language::En));
+    let nothing = Attachment { csv: b"header\n".to_vec(), left_out: 0 };
+    let name = |run: &Run| Identity::new("sqlite:///a.db", run, Language::En, &nothing).file_name();
+    let first = name(&run);
+    assert_eq!(first, name(&Run { generated_at: MORNING.minute(999), ..run }));
+    assert_ne!(first, name(&Run { from: MORNING.minute(5), ..run }));
+    assert_ne!(first, name(&Run { model: cabinwatch_shared::model::ModelVersion(9), ..run }));
+    assert_ne!(first, Identity::new("sqlite:///a.db", &run, Language::Tr, &nothing).file_name());
+    assert_ne!(first, Identity::new("sqlite:///b.db", &run, Language::En, &nothing).file_name());
+    let something = Attachment { csv: b"header\nrow\n".to_vec(), left_out: 0 };
+    assert_ne!(first, Identity::new("sqlite:///a.db", &run, Language::En, &something).file_name());
 }
 
 #[test]
@@ -267,7 +276,7 @@ fn only_the_runs_period_is_reported() {
     let fixture = Fixture::new();
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let early = Run { until: MORNING.minute(60), ..fixture.run() };
-    let sent = super::send(&fixture.mail, &early, &*fixture.tables()).expect("sent");
+    let sent = fixture.try_report(&early).expect("written");
     assert_eq!(sent.confirmed, 0);
     let all = fixture.tables().rows(Table::CombinedRepeated, &Query::default()).expect("rows");
     assert_eq!(all.len(), 3);

@@ -276,7 +276,6 @@ impl Definition {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

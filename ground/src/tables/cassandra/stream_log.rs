@@ -98,8 +98,5 @@ fn missing(runs: &[SeqRange], last: u64) -> Vec<SeqRange> {
     missing
 }
 
-
-
-
 #[cfg(test)]
 mod tests;
