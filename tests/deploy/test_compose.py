@@ -41,10 +41,10 @@ class Stack:
         self.edr = folder / "edr"
         self.environment = {**engine.environment, **images, "EDR_FILES": str(self.edr), "CASSANDRA_HEAP": "512M"}
 
-    def make_secrets(self):
-        """As the documentation says, for a fleet of one."""
+    def make_secrets(self, *fleet):
+        """As the documentation says."""
         tails = self.folder / "tails.txt"
-        tails.write_text(f"{TAIL}\n")
+        tails.write_text("\n".join(fleet))
         environment = {**self.environment, "ENGINE": str(self.engine.program)}
         run(self.folder / "make-secrets.sh", tails, env=environment)
 
@@ -91,7 +91,11 @@ def stack(engine, ground_image, tmp_path_factory):
     stack = Stack(engine, folder, images)
     day = ["--days", "1", "--start", "2026-11-01T00:00:00Z", "--aircraft", "2", "--files-per-day", "24"]
     ground("simulate", "--out", stack.edr, *day)
-    stack.make_secrets()
+    stack.make_secrets(TAIL)
+    # The fleet has grown: who was there keeps what it has.
+    password = (stack.folder / "secrets/passwords" / TAIL).read_text()
+    stack.make_secrets(TAIL, "TC-LJC")
+    assert (stack.folder / "secrets/passwords" / TAIL).read_text() == password
     stack.compose("up", "--detach")
     yield stack
     stack.compose("down", "--volumes", expect=None)
@@ -184,7 +188,7 @@ class TestTheStack:
         passwords += [file.read_text().strip() for file in stack.folder.glob("secrets/passwords/*")]
         told = "".join(stack.log(service) for service in ("broker", "ingest")) + engine.logs(aircraft)
         told += engine.podman("inspect", stack.name("broker"), stack.name("ingest"), aircraft).stdout
-        assert len(passwords) == 3
+        assert len(passwords) == 4
         assert not [password for password in passwords if password in told]
 
     def test_ingest_ends_in_order(self, engine, stack):
