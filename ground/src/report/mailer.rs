@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::identity::Identity;
 use super::message::Letter;
 use super::smtp::Server;
-use super::spool::{Put, Spool};
+use super::spool::{Place, Put, Spool};
 use super::target::MailTarget;
 use super::{MailState, ReportError, Round, Run, Which, attachment, digest, durable, message, page, wording};
 use crate::config::{Config, MailConfig, TablesConfig};
@@ -175,9 +175,9 @@ fn through_spool(
         let why = "another process is sending it".to_owned();
         return Ok((Delivery::Kept { state: MailState::Sending, why }, round));
     }
-    let delivery = match spool.record(name)? {
-        Some(record) if record.state() == MailState::Sent => Delivery::Before,
-        Some(record) => Delivery::Kept { state: record.state(), why: why(&record.why, &round) },
+    let delivery = match spool.find(name)? {
+        Some(Place::Sent) => Delivery::Before,
+        Some(Place::Queue(record)) => Delivery::Kept { state: record.state(), why: why(&record.why, &round) },
         None => return Err(ReportError::GivenUp { name: name.to_owned() }),
     };
     Ok((delivery, round))

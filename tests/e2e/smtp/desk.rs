@@ -41,9 +41,8 @@ impl Desk {
         for (setting, address) in ["to", "cc", "bcc"].into_iter().zip(RECIPIENTS) {
             desk.mail.insert(setting, format!("[\"{address}\"]"));
         }
-        for (setting, seconds) in [("timeout_seconds", 20), ("accept_seconds", 20), ("retry_seconds", 0)] {
-            desk.number(setting, seconds);
-        }
+        desk.number("retry_seconds", 0);
+        desk.patient();
         desk
     }
 
@@ -57,6 +56,16 @@ impl Desk {
     pub fn number(&mut self, setting: &'static str, value: u32) -> &mut Self {
         self.mail.insert(setting, value.to_string());
         self
+    }
+
+    /// Waits for answers longer than a busy machine takes to give them.
+    pub fn patient(&mut self) {
+        self.number("timeout_seconds", 60).number("accept_seconds", 60);
+    }
+
+    /// Does not wait for what will not come.
+    pub fn impatient(&mut self) {
+        self.number("timeout_seconds", 2).number("accept_seconds", 2);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -95,9 +104,9 @@ impl Desk {
         json(&Ended::well(&mut self.detect_command()))["mail"].clone()
     }
 
-    /// `report` over a period that ends at this minute past two; every minute is a report of its own.
+    /// `report` over a period that ends so many minutes past two; every minute is a report of its own.
     pub fn report_command(&self, minute: u32) -> Command {
-        let until = format!("{DAY}T14:{minute:02}:00Z");
+        let until = format!("{DAY}T{:02}:{:02}:00Z", 14 + minute / 60, minute % 60);
         self.command(&["report", "--json", "--since", &format!("{DAY}T14:00:00Z"), "--until", &until])
     }
 

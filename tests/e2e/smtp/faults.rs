@@ -169,13 +169,16 @@ fn a_line_that_goes_silent_or_is_cut_before_the_mails_end_costs_nothing_but_time
     let server = MailServer::start(folder.path());
     let mut desk = Desk::new(&server);
     desk.detect();
-    desk.number("timeout_seconds", 1).number("accept_seconds", 1);
     let faults =
         EARLY.iter().flat_map(|step| [json!({ "step": step, "cut": true }), json!({ "step": step })]);
     let mut mails = 1;
     for (minute, fault) in (10..).zip(faults) {
         server.misbehave(&json!([fault]));
+        if fault["cut"] != true {
+            desk.impatient();
+        }
         let reported = desk.report(minute);
+        desk.patient();
         let (state, why) = kept(&reported);
         assert_eq!(state, "waiting", "{fault}: {reported}");
         let words = if fault["cut"] == true { "the line was closed" } else { "no answer in time" };
@@ -193,7 +196,7 @@ fn a_line_that_is_cut_behind_the_mails_end_leaves_it_in_doubt_until_somebody_dec
     let server = MailServer::start(folder.path());
     let mut desk = Desk::new(&server);
     desk.detect();
-    desk.number("accept_seconds", 1);
+    desk.number("accept_seconds", 2);
     let faults = [
         json!({ "step": "end", "cut": true, "keep": true }),
         json!({ "step": "end", "cut": true }),
@@ -206,6 +209,7 @@ fn a_line_that_is_cut_behind_the_mails_end_leaves_it_in_doubt_until_somebody_dec
         assert_eq!(kept(&reported).0, "doubtful", "{fault}: {reported}");
     }
     server.behave();
+    desk.patient();
     // Two of them have arrived. Neither a later run, nor the same report once more, nor a plain `send` repeats one.
     desk.report(10);
     desk.report(20);
@@ -231,7 +235,7 @@ fn a_line_that_is_cut_amid_the_mail_neither_loses_nor_doubles_it() {
     let server = MailServer::start(folder.path());
     let mut desk = Desk::new(&server);
     desk.detect();
-    desk.number("accept_seconds", 1);
+    desk.number("accept_seconds", 2);
     for (minute, fault) in (10..).zip([json!({ "step": "text", "cut": true }), json!({ "step": "text" })]) {
         server.misbehave(&json!([fault]));
         let reported = desk.report(minute);
@@ -239,6 +243,7 @@ fn a_line_that_is_cut_amid_the_mail_neither_loses_nor_doubles_it() {
         assert!(["waiting", "doubtful"].contains(&kept(&reported).0), "{reported}");
     }
     server.behave();
+    desk.patient();
     desk.send(&["--doubtful"]);
     assert_each_once(&server, 3);
 }

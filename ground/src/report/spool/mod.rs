@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use cabinwatch_shared::time::UnixSeconds;
 use claim::{Claim, NoClaim, read_record};
-pub(super) use record::Record;
+use record::Record;
 pub use record::{Fate, MailState, Recipient};
 pub use room::{Dropped, WhyDropped};
 pub use round::{Round, RoundMail, Which};
@@ -103,6 +103,13 @@ pub(super) enum Put {
     Sent,
 }
 
+/// Where a mail is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Queue(Record),
+    Sent,
+}
+
 /// A mail of the queue, to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
@@ -176,20 +183,16 @@ impl Spool {
         })
     }
 
-    /// The record of a mail, in the queue or sent; none where it is in neither.
-    pub(super) fn record(&self, name: &str) -> Result<Option<Record>, SpoolError> {
-        // The queue first: a mail leaves it only after it is in the other.
-        for path in [self.queued(name).join(RECORD), self.done(SENT, name)] {
-            match fs::read(&path) {
-                Ok(bytes) => {
-                    let record = serde_json::from_slice(&bytes);
-                    return record.map(Some).map_err(|source| SpoolError::Record { path, source });
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(SpoolError::io(&path, error)),
+    /// Where a mail is; none where it is unknown.
+    pub(super) fn find(&self, name: &str) -> Result<Option<Place>, SpoolError> {
+        // The queue first: a mail leaves it only after it is remembered as sent.
+        match read_record(&self.queued(name)) {
+            Ok(record) => Ok(Some(Place::Queue(record))),
+            Err(SpoolError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(self.was_sent(name)?.then_some(Place::Sent))
             }
+            Err(error) => Err(error),
         }
-        Ok(None)
     }
 
     /// All mails of the queue, by name. Those that cannot be read are left out and logged.

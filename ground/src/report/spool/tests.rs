@@ -119,6 +119,17 @@ fn what_a_dead_process_was_sending_is_in_doubt_and_stays_so() {
     assert_eq!(fixture.put("a", NOW), Put::Known);
 }
 
+#[test]
+fn a_mail_is_found_in_the_queue_and_among_those_that_were_sent() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.spool().find("a").expect("readable"), None);
+    fixture.put("a", NOW);
+    let record = fixture.claim("a").expect("free").record.clone();
+    assert_eq!(fixture.spool().find("a").expect("readable"), Some(Place::Queue(record)));
+    fixture.spool().discard("a", NOW).expect("discarded");
+    assert_eq!(fixture.spool().find("a").expect("readable"), Some(Place::Sent));
+}
+
 /// Killed between remembering that a mail is sent and taking it out of the queue.
 #[test]
 fn a_mail_that_is_remembered_as_sent_is_not_sent_again() {
