@@ -2,7 +2,7 @@
 //!
 //! A message goes this way, and each step happens only after the one before:
 //!
-//! 1. the broker delivers it, at QoS 1, into a session that outlives this process;
+//! 1. the broker delivers it, at QoS 1, into a session that outlives this process if it is the only one;
 //! 2. `frames` takes it apart, and scores each window with the model the agent used;
 //! 3. the stream's [`Ledger`](crate::tables::Ledger) tells new frames from duplicates, and gaps from what may still come;
 //! 4. `archive` puts the rows of new windows into the window archive;
@@ -11,8 +11,8 @@
 //!
 //! Several processes may do so side by side: each stores what it was given, and step 5 merges their ledgers.
 //!
-//! So a crash anywhere repeats work and loses nothing: before 5 the broker delivers again, after 5 the ledger knows
-//! the frames. `docs/ingest.md` tells operators the same.
+//! So a crash anywhere repeats work and loses nothing: before 5 the broker delivers again, or else the aircraft sends
+//! again; after 5 the ledger knows the frames. `docs/ingest.md` tells operators the same.
 
 mod archive;
 mod backoff;
