@@ -35,6 +35,7 @@ class Engine:
         # A file system of layers can't lie on another of its kind.
         kind = run("stat", "--file-system", "--format=%T", storage).stdout.strip()
         driver = "vfs" if kind == "overlayfs" else "overlay"
+        self.layers = storage / driver / driver
         # podman's own records name the run they are of; images are not among them.
         shutil.rmtree(storage / driver / "libpod", ignore_errors=True)
         self.storage = ["--root", str(storage / driver), "--runroot", str(scratch / "run"), "--storage-driver", driver]
@@ -98,5 +99,7 @@ class Engine:
             if network != "podman":
                 self.podman("network", "rm", "--force", network, expect=None)
         self.podman("image", "prune", "--force", expect=None)
+        # The folder of layers is mounted upon itself, and an exported container stays mounted in it.
+        run("umount", "--recursive", self.layers, expect=None)
         run("ip", "netns", "delete", self.namespace, expect=None)
         shutil.rmtree(self.scratch, ignore_errors=True)

@@ -145,14 +145,14 @@ class TestTheStack:
         probe = ["exec", stack.name("ingest"), "bash", "-c", "exec 3<>/dev/tcp/cassandra/9042"]
         eventually("Cassandra listens", lambda: engine.podman(*probe, expect=None).returncode == 0, limit=180)
 
-    def test_every_failure_of_an_aircraft_reaches_the_tables_once(self, stack, aircraft):
+    def test_every_failure_of_an_aircraft_reaches_cassandra_once(self, stack, aircraft):
         expected = failures_of(stack.edr)
         assert expected
         last = max(window for window, _, _ in expected)
         # The last window of a replay stays open: no later event closes it.
         expected = {key: count for key, count in expected.items() if key[0] < last}
         told = lambda: stack.log("ingest") + stack.engine.logs(aircraft)  # noqa: E731
-        eventually("the rows are there", lambda: expected.items() <= stored(stack).items(), limit=180, log=told)
+        eventually("the rows are there", lambda: expected.items() <= stored(stack).items(), limit=300, log=told)
         beyond = {key for key in stored(stack) if key[0] < last} - expected.keys()
         assert not beyond
 
@@ -160,7 +160,9 @@ class TestTheStack:
         stack.ground("retrain")
         stack.ground("publish")
         stack.ground("detect")
-        assert [row for row in stack.rows("windows") if row["tail"] == "FLEET" and row["z_status"] == "scored"]
+        scored = lambda row: row["tail"] == "FLEET" and row["z_status"] == "scored"  # noqa: E731
+        # A read may time out where Cassandra has few cores to itself.
+        eventually("the rows are there", lambda: any(scored(row) for row in stack.rows("windows")))
 
     def test_ingest_answers_the_probes_of_the_kubernetes_manifest(self, engine, stack):
         container = manifests.pod_of(manifests.every()["Deployment", "cabinwatch-ingest"])["containers"][0]

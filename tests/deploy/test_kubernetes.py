@@ -64,7 +64,7 @@ class TestManifests:
         file = config_file(resources, tmp_path)
         for resource in workloads(resources):
             for container in manifests.containers(manifests.pod_of(resource)):
-                settings = {variable["name"]: variable["value"] for variable in container["env"]}
+                settings = {variable["name"]: variable["value"] for variable in container.get("env", [])}
                 ground("check-config", "--config", file, settings=settings)
 
     def test_the_secret_holds_the_files_that_settings_name(self, resources):
@@ -186,7 +186,7 @@ class TestPodsRun:
 
 def workloads(resources):
     """What starts pods."""
-    return [resource for (kind, _), resource in resources.items() if kind in ("Deployment", "CronJob")]
+    return [resource for (kind, _), resource in resources.items() if kind in ("Deployment", "CronJob", "Job")]
 
 
 def config_file(resources, folder):
