@@ -29,6 +29,7 @@ pub(super) enum Bind {
 }
 
 impl Bind {
+    #[expect(clippy::needless_pass_by_value, reason = "names of tails, streams and texts come both ways")]
     pub fn text(value: impl ToString) -> Self {
         Self::Text(value.to_string())
     }

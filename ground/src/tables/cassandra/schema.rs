@@ -90,8 +90,11 @@ const KEY_ROW: &[(&str, &str)] = &[
     ("model_version", "bigint"),
 ];
 
+/// A table's name, life and primary key, and its columns with their types.
+type Own = (&'static str, Life, &'static str, &'static [(&'static str, &'static str)]);
+
 /// The tables of the ground's own, beside those that hold rows of windows.
-const OWN: &[(&str, Life, &str, &[(&str, &str)])] = &[
+const OWN: &[Own] = &[
     (
         INDEX,
         Life::History,

@@ -1,5 +1,6 @@
 //! Bytes that could not be stored as rows, one partition an aircraft, and which models they wait for.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cabinwatch_shared::model::ModelVersion;
@@ -268,7 +269,8 @@ impl SetAsideStore {
         }
         for tail in full {
             let mut entries = self.entries_of(cluster, &tail).await?;
-            entries.sort_by(|one, other| (other.at_time, other.place()).cmp(&(one.at_time, one.place())));
+            // The newest first.
+            entries.sort_by_key(|entry| Reverse((entry.at_time, entry.place())));
             let mut newer = 0;
             entries.retain(|entry| {
                 newer += entry.total_size();

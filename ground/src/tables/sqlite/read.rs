@@ -83,12 +83,11 @@ pub(super) fn recent_rates(
                 coalesce(rows.success, points.success, 0) AS success
          FROM (SELECT start_time FROM window_index WHERE tail = ?1 AND start_time <= ?2
                ORDER BY start_time DESC LIMIT ?5) AS recent
-         LEFT JOIN \"{}\" AS rows ON rows.tail = ?1 AND rows.start_time = recent.start_time
+         LEFT JOIN \"{WINDOWS}\" AS rows ON rows.tail = ?1 AND rows.start_time = recent.start_time
               AND rows.edr_point = ?3 AND rows.description = ?4
          LEFT JOIN points ON points.tail = ?1 AND points.start_time = recent.start_time
               AND points.edr_point = ?3
-         ORDER BY recent.start_time",
-        WINDOWS
+         ORDER BY recent.start_time"
     ))?;
     let rates = statement.query_map(
         params![tail.as_str(), bound_text(until), key.edr_point, key.description, windows],
