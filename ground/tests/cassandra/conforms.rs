@@ -11,8 +11,8 @@ use cabinwatch_shared::verdict::Alarms;
 #[test]
 fn cassandra_does_what_every_implementation_does() {
     let server = Server::shared();
-    for (number, (name, check)) in CHECKS.iter().enumerate() {
-        check(server.made(&format!("check_{number}")).as_mut());
+    for (name, check) in CHECKS {
+        check(server.keyspace("check").made().as_mut());
         println!("{name}");
     }
 }
@@ -21,7 +21,8 @@ fn cassandra_does_what_every_implementation_does() {
 #[test]
 fn no_batch_is_larger_than_cassandra_likes() {
     let server = Server::shared();
-    let mut tables = server.made("batches");
+    let keyspace = server.keyspace("batches");
+    let mut tables = keyspace.made();
     let alarms = Alarms { z: true, forest: true };
     let rows = (0..2_000).map(|number| {
         let description = format!("fault {number} {}", "of a long name ".repeat(number % 40));
@@ -32,7 +33,7 @@ fn no_batch_is_larger_than_cassandra_likes() {
     let outcome = tables.commit(&batch).expect("stored");
     assert_eq!((outcome.windows, outcome.rows), (2, 2_002));
     assert_eq!(tables.rows(Table::IforestRepeated, &Query::default()).expect("read").len(), 2_001);
-    assert_eq!(server.cql("batches").count("anomalies_by_key"), 2_001);
+    assert_eq!(keyspace.cql().count("anomalies_by_key"), 2_001);
     assert!(!server.log().contains("exceeding specified threshold"), "{}", server.log());
 }
 
@@ -40,9 +41,10 @@ fn no_batch_is_larger_than_cassandra_likes() {
 #[test]
 fn tables_can_be_used_and_dropped_within_another_runtime() {
     let server = Server::shared();
+    let keyspace = server.keyspace("within");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        let mut tables = server.made("within");
+        let mut tables = keyspace.made();
         tables.commit(&everything()).expect("stored");
         assert_eq!(tables.streams().expect("read").len(), 1);
         drop(tables);

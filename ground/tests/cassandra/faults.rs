@@ -1,11 +1,11 @@
 //! A server that is away, or says nothing.
 
 use cabinwatch_ground::config::TablesConfig;
+use cabinwatch_tests::cassandra::Cassandra;
 use cabinwatch_tests::wait::eventually;
 use std::time::Duration;
 
 use crate::examples::everything;
-use crate::server::Server;
 use crate::*;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -16,21 +16,24 @@ fn quick() -> TablesConfig {
 
 #[test]
 fn a_server_that_comes_and_goes_is_an_error_as_long_as_it_is_away() {
-    let mut server = Server::start();
-    let mut tables = server.made_with("faults", &quick());
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cassandra = Cassandra::start(folder.path());
+    let url = cassandra.url("faults");
+    init(&url, &quick()).expect("made");
+    let mut tables = open(&url, &quick()).expect("opened");
     tables.commit(&everything()).expect("stored");
-    server.cassandra.freeze();
+    cassandra.freeze();
     let error = tables.commit(&everything()).expect_err("nobody answers").to_string();
     assert!(error.contains("keyspace faults of Cassandra at 127.0.0.1"), "{error}");
     assert!(error.contains("cannot store frames"), "{error}");
-    server.cassandra.thaw();
-    eventually("the tables to work again", LIMIT, || tables.commit(&everything()).ok());
-    server.cassandra.kill();
+    cassandra.thaw();
+    eventually("the tables to work again after a silence", LIMIT, || tables.commit(&everything()).ok());
+    cassandra.kill();
     tables.commit(&everything()).expect_err("nobody is there");
-    let error = open(&server.url("faults"), &quick()).err().expect("nobody is there").to_string();
+    let error = open(&url, &quick()).err().expect("nobody is there").to_string();
     assert!(error.contains("cannot open the tables in keyspace faults"), "{error}");
-    server.cassandra.restart();
-    eventually("the tables to work again", LIMIT, || tables.commit(&everything()).ok());
+    cassandra.restart();
+    eventually("the tables to work again after a death", LIMIT, || tables.commit(&everything()).ok());
     let stored = tables.rows(Table::CombinedAll, &Query::default()).expect("read");
     assert_eq!(stored.len(), 1);
     assert_eq!(tables.streams().expect("read").len(), 1);

@@ -7,7 +7,8 @@ use crate::*;
 #[test]
 fn the_documented_queries_find_what_they_should() {
     let server = Server::shared();
-    let mut tables = server.made("questions");
+    let keyspace = server.keyspace("questions");
+    let mut tables = keyspace.made();
     // 2026-11-21T10:00:00Z, and an hour before and after.
     let ten = 1_795_255_200;
     let windows: Vec<_> = [ten - 3_600, ten, ten + 300, ten + 3_600]
@@ -15,7 +16,7 @@ fn the_documented_queries_find_what_they_should() {
         .flat_map(|start| ["TC-JJA", "TC-JJB", "TC-JJC"].map(|tail| window(tail, start)))
         .collect();
     tables.replace(&windows).expect("stored");
-    let cql = server.cql("questions");
+    let cql = keyspace.cql();
     let fleet = "SELECT tail FROM combined_repeated WHERE hour = '2026-11-21 10:00:00+0000'
                  AND shard IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)";
     assert_eq!(cql.rows::<(String,)>(fleet).len(), 6);
@@ -32,7 +33,8 @@ fn the_documented_queries_find_what_they_should() {
 #[test]
 fn the_columns_of_the_present_system_keep_their_names() {
     let server = Server::shared();
-    let mut tables = server.made("columns");
+    let keyspace = server.keyspace("columns");
+    let mut tables = keyspace.made();
     tables.replace(&[window("TC-JJA", 0)]).expect("stored");
     type Old = (
         String,
@@ -54,7 +56,7 @@ fn the_columns_of_the_present_system_keep_their_names() {
             "SELECT fault_key, start_time, end_time, fail, success, total, fail_rate, mean_rate, std_rate, z_score,
              anomaly_z, anomaly_iforest, anomaly_combined FROM {table}"
         );
-        let rows = server.cql("columns").rows::<Old>(&query);
+        let rows = keyspace.cql().rows::<Old>(&query);
         let (fault_key, start, end, fail, success, total, fail_rate, ..) = &rows[0];
         assert_eq!((fault_key.as_str(), start.0, end.0), ("DHCP | no address, none", 0, 300_000));
         assert_eq!((*fail, *success, *total, *fail_rate), (9, 1, 10, 90.0));
@@ -64,7 +66,8 @@ fn the_columns_of_the_present_system_keep_their_names() {
 #[test]
 fn reading_without_bounds_finds_rows_of_any_age() {
     let server = Server::shared();
-    let mut tables = server.made("ages");
+    let keyspace = server.keyspace("ages");
+    let mut tables = keyspace.made();
     let starts = [-86_400, 0, 1_795_255_200, 4_102_444_800];
     tables.replace(&starts.map(|start| window("TC-JJA", start))).expect("stored");
     let rows = tables.rows(Table::CombinedAll, &Query::default()).expect("read");

@@ -35,23 +35,24 @@ fn assert_second(cql: &Cql) {
 #[test]
 fn a_window_that_takes_the_place_of_another_leaves_nothing_of_it() {
     let server = Server::shared();
-    let mut tables = server.made("second");
+    let keyspace = server.keyspace("second");
+    let mut tables = keyspace.made();
     tables.replace(&[window("TC-JJA", 0)]).expect("stored");
     tables.replace(&[second()]).expect("stored");
-    assert_second(&server.cql("second"));
+    assert_second(&keyspace.cql());
 }
 
 /// A process died between the index row of a window and its rows.
 #[test]
 fn a_window_of_which_only_the_index_was_written_is_completed_by_the_replay() {
     let server = Server::shared();
-    let mut tables = server.made("index_only");
-    let cql = server.cql("index_only");
+    let keyspace = server.keyspace("index_only");
+    let mut tables = keyspace.made();
+    let cql = keyspace.cql();
     // What the index row of the second version is, an undisturbed process shows.
-    let mut undisturbed = server.made("undisturbed");
-    undisturbed.replace(&[window("TC-JJA", 0)]).expect("stored");
-    undisturbed.replace(&[second()]).expect("stored");
-    let index = server.cql("undisturbed").rows::<(i64, i64)>("SELECT version, digest FROM window_index");
+    let undisturbed = server.keyspace("undisturbed");
+    undisturbed.made().replace(&[second()]).expect("stored");
+    let index = undisturbed.cql().rows::<(i64, i64)>("SELECT version, digest FROM window_index");
     tables.replace(&[window("TC-JJA", 0)]).expect("stored");
     let (version, digest) = index[0];
     cql.run(&format!(
@@ -67,8 +68,9 @@ fn a_window_of_which_only_the_index_was_written_is_completed_by_the_replay() {
 #[test]
 fn a_window_that_was_half_replaced_is_completed_by_the_replay() {
     let server = Server::shared();
-    let mut tables = server.made("half");
-    let cql = server.cql("half");
+    let keyspace = server.keyspace("half");
+    let mut tables = keyspace.made();
+    let cql = keyspace.cql();
     tables.replace(&[window("TC-JJA", 0)]).expect("stored");
     tables.replace(&[second()]).expect("stored");
     // As if these had not been reached: rows of the first version that a delete had yet to take out, one of the second
@@ -95,10 +97,11 @@ fn a_window_that_was_half_replaced_is_completed_by_the_replay() {
 #[test]
 fn a_row_that_arrives_after_its_window_was_replaced_stays_invisible() {
     let server = Server::shared();
-    let mut tables = server.made("late");
+    let keyspace = server.keyspace("late");
+    let mut tables = keyspace.made();
     tables.replace(&[window("TC-JJA", 0)]).expect("stored");
     tables.replace(&[second()]).expect("stored");
-    let cql = server.cql("late");
+    let cql = keyspace.cql();
     cql.run(
         "UPDATE windows USING TIMESTAMP 1 SET fail = 1 WHERE hour = 0 AND shard = 2 AND tail = 'TC-JJA'
          AND start_time = 0 AND edr_point = 'DNS' AND description = 'refused'",
@@ -109,7 +112,8 @@ fn a_row_that_arrives_after_its_window_was_replaced_stays_invisible() {
 #[test]
 fn what_was_set_aside_for_another_reason_is_kept_and_no_longer_waited_for() {
     let server = Server::shared();
-    let mut tables = server.made("again");
+    let keyspace = server.keyspace("again");
+    let mut tables = keyspace.made();
     let frame = crate::examples::everything().set_aside.remove(0);
     let waiting = SetAside {
         reason: SetAsideReason::UnknownModel(cabinwatch_shared::model::ModelVersion(9)),
@@ -128,7 +132,8 @@ fn what_was_set_aside_for_another_reason_is_kept_and_no_longer_waited_for() {
 #[test]
 fn no_more_is_set_aside_for_an_aircraft_than_there_is_room_for() {
     let server = Server::shared();
-    let mut tables = server.made("aside");
+    let keyspace = server.keyspace("aside");
+    let mut tables = keyspace.made();
     let frame = crate::examples::everything().set_aside.remove(0);
     let (stream, _) = frame.frame.expect("a frame");
     for number in 1..=80_u64 {

@@ -23,7 +23,7 @@ impl Server {
     /// One of a test's own, to be killed.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        Self { cassandra: Cassandra::start(folder.path()), folder }
+        Self { cassandra: Cassandra::start_forgetful(folder.path()), folder }
     }
 
     fn start_forgetful() -> Self {
@@ -41,32 +41,53 @@ impl Server {
         })
     }
 
-    pub fn url(&self, keyspace: &str) -> String {
-        self.cassandra.url(keyspace)
-    }
-
-    /// New tables in a keyspace of their own.
-    pub fn made(&self, keyspace: &str) -> Box<dyn Tables> {
-        self.made_with(keyspace, &TablesConfig::default())
-    }
-
-    pub fn made_with(&self, keyspace: &str, config: &TablesConfig) -> Box<dyn Tables> {
-        let steps = init(&self.url(keyspace), config).expect("made");
-        assert!(steps.iter().all(|step| matches!(step, InitStep::Made(_))), "{steps:?}");
-        self.open(keyspace, config)
-    }
-
-    pub fn open(&self, keyspace: &str, config: &TablesConfig) -> Box<dyn Tables> {
-        open(&self.url(keyspace), config).expect("opened")
+    /// A keyspace of its own for a test. A server that is as small as this one bears a few dozen tables, not hundreds.
+    pub fn keyspace<'s>(&'s self, name: &'static str) -> Keyspace<'s> {
+        Keyspace { server: self, name }
     }
 
     /// What the server has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("cassandra.log")).expect("a log")
     }
+}
 
-    pub fn cql(&self, keyspace: &str) -> Cql {
-        Cql::connect(self.cassandra.port(), keyspace)
+/// A keyspace that goes with the test.
+pub struct Keyspace<'s> {
+    server: &'s Server,
+    name: &'static str,
+}
+
+impl Keyspace<'_> {
+    pub fn url(&self) -> String {
+        self.server.cassandra.url(self.name)
+    }
+
+    /// New tables.
+    pub fn made(&self) -> Box<dyn Tables> {
+        self.made_with(&TablesConfig::default())
+    }
+
+    pub fn made_with(&self, config: &TablesConfig) -> Box<dyn Tables> {
+        let steps = init(&self.url(), config).expect("made");
+        assert!(steps.iter().all(|step| matches!(step, InitStep::Made(_))), "{steps:?}");
+        open(&self.url(), config).expect("opened")
+    }
+
+    /// The tables as another process has them.
+    pub fn opened(&self) -> Box<dyn Tables> {
+        open(&self.url(), &TablesConfig::default()).expect("opened")
+    }
+
+    pub fn cql(&self) -> Cql {
+        Cql::connect(self.server.cassandra.port(), self.name)
+    }
+}
+
+impl Drop for Keyspace<'_> {
+    fn drop(&mut self) {
+        let name = self.name;
+        Cql::connect(self.server.cassandra.port(), "system").run(&format!("DROP KEYSPACE IF EXISTS {name}"));
     }
 }
 

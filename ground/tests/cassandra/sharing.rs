@@ -2,7 +2,6 @@
 
 use std::thread;
 
-use cabinwatch_ground::config::TablesConfig;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{FrameSeq, StreamId};
 
@@ -26,7 +25,8 @@ fn three_processes_come_to_what_one_alone_would() {
     const PROCESSES: u64 = 3;
     const MESSAGES: u64 = 120;
     let server = Server::shared();
-    drop(server.made("shared"));
+    let keyspace = server.keyspace("shared");
+    drop(keyspace.made());
     let lost = |message: u64| message % 17 == 5;
     let batch = |message: u64| {
         let first = 10 * message + 1;
@@ -35,7 +35,7 @@ fn three_processes_come_to_what_one_alone_would() {
     };
     thread::scope(|scope| {
         for process in 0..PROCESSES {
-            let mut tables = server.open("shared", &TablesConfig::default());
+            let mut tables = keyspace.opened();
             scope.spawn(move || {
                 let mut before = FrameSeq(0);
                 for message in (0..MESSAGES).filter(|message| message % PROCESSES == process) {
@@ -54,7 +54,7 @@ fn three_processes_come_to_what_one_alone_would() {
     for message in (0..MESSAGES).filter(|message| !lost(*message)) {
         batch(message).progress.iter().for_each(|progress| alone.merge(progress));
     }
-    let tables = server.open("shared", &TablesConfig::default());
+    let tables = keyspace.opened();
     let streams = tables.streams().expect("read");
     let expected = alone.state("TC-JJA".parse().expect("a tail"), StreamId(7), UnixSeconds(1));
     assert_eq!(streams, [expected.clone()]);
@@ -66,8 +66,9 @@ fn three_processes_come_to_what_one_alone_would() {
 #[test]
 fn a_gap_that_another_process_has_the_frames_of_is_none() {
     let server = Server::shared();
-    let mut one = server.made("false_gap");
-    let mut other = server.open("false_gap", &TablesConfig::default());
+    let keyspace = server.keyspace("false_gap");
+    let mut one = keyspace.made();
+    let mut other = keyspace.opened();
     let state =
         one.commit(&progress(vec![range(1, 4), range(11, 12)], 11)).expect("stored").streams.remove(0);
     assert_eq!((state.committed, state.gaps), (FrameSeq(12), vec![range(5, 10)]));
@@ -76,17 +77,18 @@ fn a_gap_that_another_process_has_the_frames_of_is_none() {
     // The rows of gaps are put right by whoever knew of them; until then they are not believed.
     assert_eq!(other.gaps(&Query::default()).expect("read"), []);
     one.commit(&progress(vec![range(13, 13)], 1)).expect("stored");
-    assert_eq!(server.cql("false_gap").count("gaps"), 0);
+    assert_eq!(keyspace.cql().count("gaps"), 0);
 }
 
 #[test]
 fn two_publishers_of_one_version_are_not_both_believed() {
     let server = Server::shared();
-    drop(server.made("models"));
+    let keyspace = server.keyspace("models");
+    drop(keyspace.made());
     let stored = thread::scope(|scope| {
         let publishers: Vec<_> = (0..4_u8)
             .map(|number| {
-                let mut tables = server.open("models", &TablesConfig::default());
+                let mut tables = keyspace.opened();
                 scope.spawn(move || {
                     let version = cabinwatch_shared::model::ModelVersion(1);
                     let model = KnownModel { version, cohort: "fleet".to_owned(), bundle: vec![number] };

@@ -18,10 +18,11 @@ impl DriverRuntime {
     }
 
     /// Waits for a future on the caller's thread, which may block. Tokio's own `block_on` would panic on a thread
-    /// that drives another runtime, and a caller may be one.
+    /// that drives another runtime, and a caller may be one. There, a task may only do so much before others have
+    /// their turn; but no other gets one while this waits, so that limit must not hold for it.
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         let _entered = self.0.as_ref().map(Runtime::enter);
-        futures::executor::block_on(future)
+        futures::executor::block_on(tokio::task::unconstrained(future))
     }
 }
 

@@ -142,10 +142,10 @@ impl SetAsideStore {
             again.insert((item.tail.clone(), place));
         }
         cluster.send_all(puts).await?;
-        let gone: Vec<_> = known.iter().filter(|(key, _)| !again.contains(*key)).collect();
-        cluster.send_all(gone.iter().map(|(_, entry)| self.delete(entry))).await?;
+        let gone = known.iter().filter(|(key, _)| !again.contains(*key));
+        cluster.send_all(gone.map(|(_, entry)| self.delete(entry))).await?;
         cluster.send_all(self.put_awaited(cluster, &batch.set_aside)?).await?;
-        let waited = gone.iter().filter_map(|((tail, _), entry)| Some((tail.clone(), entry.model_version?)));
+        let waited = known.iter().filter_map(|((tail, _), entry)| Some((tail.clone(), entry.model_version?)));
         self.forget_awaited(cluster, waited.collect()).await?;
         self.trim(cluster, &batch.set_aside).await
     }
