@@ -1,10 +1,12 @@
 //! The mails on their way: written to the disk before they are sent, and remembered afterwards.
 //!
-//!     queue/NAME/mail.eml      a mail, never changed
-//!     queue/NAME/record.json   recipients and what became of it for each of them
-//!     sent/NAME.json           the record of a mail that is done with, without the mail
-//!     dropped/NAME.json        the record of a mail that was given up, and why
-//!     server.json              when the server may be tried again, after it could not be reached
+//! ```text
+//! queue/NAME/mail.eml      a mail, never changed
+//! queue/NAME/record.json   recipients and what became of it for each of them
+//! sent/NAME.json           the record of a mail that is done with, without the mail
+//! dropped/NAME.json        the record of a mail that was given up, and why
+//! server.json              when the server may be tried again, after it could not be reached
+//! ```
 //!
 //! NAME is the report's identity, so a report that is made twice meets itself here ([`Spool::put`]). Whoever works on
 //! a mail holds a lock on it ([`claim`]); what a failure or a kill leaves is described in
