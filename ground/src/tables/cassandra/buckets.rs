@@ -2,9 +2,11 @@
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
+use futures::stream::{self, Stream, TryStreamExt};
 use scylla::value::CqlDate;
 
 use super::bind::Bind;
+use super::cluster::Fault;
 use crate::tables::digest::fnv1a;
 
 /// Into how many partitions the aircraft of an hour, or a day, are spread.
@@ -19,8 +21,17 @@ pub(super) fn shard(tail: &Tail) -> i8 {
 }
 
 /// All shards, or the one of an aircraft.
-pub(super) fn shards(tail: Option<&Tail>) -> std::ops::Range<i8> {
+fn shards(tail: Option<&Tail>) -> std::ops::Range<i8> {
     tail.map_or(0..SHARDS, |tail| shard(tail)..shard(tail) + 1)
+}
+
+/// The partitions of buckets: every shard, or the one of an aircraft.
+pub(super) fn partitions<'t>(
+    buckets: impl Stream<Item = Result<UnixSeconds, Fault>> + 't,
+    tail: Option<&'t Tail>,
+) -> impl Stream<Item = Result<(UnixSeconds, i8), Fault>> + 't {
+    let of_bucket = move |bucket| stream::iter(shards(tail).map(move |shard| Ok((bucket, shard))));
+    buckets.map_ok(of_bucket).try_flatten()
 }
 
 /// How much time a partition holds.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use cabinwatch_shared::time::UnixSeconds;
+use futures::stream::{Stream, TryStreamExt};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
 
@@ -86,17 +87,17 @@ impl Calendar {
         Ok(())
     }
 
-    /// The buckets that may hold what a query asks for, the newest first.
+    /// The buckets that may hold what a query asks for, the newest first, read as they are taken.
     pub async fn buckets(
         &self,
         cluster: &Cluster,
         kind: Kind,
         query: &Query,
-    ) -> Result<Vec<UnixSeconds>, Fault> {
+    ) -> Result<impl Stream<Item = Result<UnixSeconds, Fault>> + use<>, Fault> {
         let since = limits::bound(query.since.unwrap_or(UnixSeconds(i64::MIN)));
         let until = limits::bound(query.until.unwrap_or(UnixSeconds(i64::MAX)));
         let values = [Bind::text(kind.as_str()), kind.span().of(since).into(), until.into()];
-        let rows: Vec<(CqlTimestamp,)> = cluster.read(Request::new(&self.read, values)).await?;
-        Ok(rows.into_iter().map(|(bucket,)| decode::time(bucket)).collect())
+        let rows = cluster.stream::<(CqlTimestamp,)>(Request::new(&self.read, values)).await?;
+        Ok(rows.map_ok(|(bucket,)| decode::time(bucket)))
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::response::query_result::QueryResult;
@@ -153,36 +153,58 @@ impl Cluster {
         self.session.batch(&batch, values).await.map(drop).map_err(Fault::driver)
     }
 
-    /// Reads rows, page after page.
-    pub async fn read<T>(&self, request: Request<'_>) -> Result<Vec<T>, Fault>
+    /// Reads rows, page after page as they are taken.
+    pub async fn stream<T>(
+        &self,
+        request: Request<'_>,
+    ) -> Result<impl Stream<Item = Result<T, Fault>> + use<T>, Fault>
     where
         T: for<'f, 'm> DeserializeRow<'f, 'm>,
     {
         let pager = self.session.execute_iter(request.statement.clone(), request.values).await;
-        pager
-            .map_err(Fault::driver)?
-            .rows_stream::<T>()
-            .map_err(Fault::driver)?
-            .map_err(Fault::driver)
-            .try_collect()
-            .await
+        Ok(pager.map_err(Fault::driver)?.rows_stream::<T>().map_err(Fault::driver)?.map_err(Fault::driver))
+    }
+
+    /// Reads all rows.
+    pub async fn read<T>(&self, request: Request<'_>) -> Result<Vec<T>, Fault>
+    where
+        T: for<'f, 'm> DeserializeRow<'f, 'm>,
+    {
+        self.stream(request).await?.try_collect().await
     }
 }
 
 /// Cuts the requests to one partition into batches.
 fn batches(requests: Vec<Request<'_>>) -> Vec<Vec<Request<'_>>> {
-    let mut batches: Vec<Vec<Request<'_>>> = Vec::new();
-    let mut room = 0;
-    for request in requests {
-        let size = request.size();
+    cut(requests, Request::size)
+}
+
+fn cut<T>(items: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut batches: Vec<Vec<T>> = Vec::new();
+    let mut room = 0_usize;
+    for item in items {
+        let size = size(&item);
         match batches.last_mut().filter(|_| size <= room) {
-            Some(batch) => batch.push(request),
+            Some(batch) => batch.push(item),
             None => {
-                batches.push(vec![request]);
+                batches.push(vec![item]);
                 room = BATCH_BYTES;
             }
         }
         room = room.saturating_sub(size);
     }
     batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_full_but_never_above_what_a_server_likes() {
+        let requests: Vec<_> = [1000, 3000, 500, 9000, 10, 10].into_iter().collect();
+        let cut = cut(requests, |size: &usize| *size);
+        assert_eq!(cut, [vec![1000, 3000], vec![500], vec![9000], vec![10, 10]]);
+        assert_eq!(super::cut(Vec::<usize>::new(), |size| *size), Vec::<Vec<usize>>::new());
+    }
 }

@@ -14,6 +14,7 @@ mod connect;
 mod decode;
 mod fleet;
 mod init;
+mod plan;
 mod records;
 mod rows;
 mod runtime;
@@ -33,12 +34,13 @@ use calendar::{Calendar, Kind};
 use cluster::{Cluster, Fault};
 use fleet::Fleet;
 pub use init::InitStep;
+use plan::Plan;
 use records::Records;
 use rows::RowReader;
 use runtime::DriverRuntime;
 use set_aside::SetAsideStore;
 use streams::Streams;
-use windows::{Plan, WindowStatements};
+use windows::WindowStatements;
 
 use super::names::Names;
 use super::{
@@ -119,7 +121,7 @@ impl Store {
     }
 
     async fn replace(&mut self, windows: &[Plan], out: &mut StoreOutcome) -> Result<(), Fault> {
-        let times = windows.iter().map(|plan| (Kind::Rows, plan.start()));
+        let times = windows.iter().map(|plan| (Kind::Rows, plan.start));
         self.calendar.note(&self.cluster, times).await?;
         windows::replace(&self.cluster, &self.windows, windows, out).await
     }

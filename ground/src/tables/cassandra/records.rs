@@ -1,15 +1,17 @@
 //! Losses, stream starts and model reports: what frames leave behind beside windows, by the day it happened.
 
+use std::pin::pin;
+
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{LossFrame, ModelReport, StreamStart};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{Stream, StreamExt, TryStreamExt};
 use scylla::DeserializeRow;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
 
 use super::bind::Bind;
-use super::buckets::{day, shard, shards};
+use super::buckets::{day, partitions, shard};
 use super::calendar::{Calendar, Kind};
 use super::cluster::{Cluster, Fault, IN_FLIGHT, Request};
 use super::decode::{self, time};
@@ -73,7 +75,7 @@ impl RecordStatements {
     async fn read<R, T, K: Ord>(
         &self,
         cluster: &Cluster,
-        days: Vec<UnixSeconds>,
+        days: impl Stream<Item = Result<UnixSeconds, Fault>>,
         query: &Query,
         decode: impl Fn(R) -> Result<T, Fault>,
         place: impl Fn(&T) -> (UnixSeconds, K),
@@ -82,15 +84,14 @@ impl RecordStatements {
         R: for<'f, 'm> DeserializeRow<'f, 'm>,
     {
         let tail = query.tail.as_ref();
-        let partitions = days.into_iter().flat_map(|day| shards(tail).map(move |shard| (day, shard)));
-        let mut reads = stream::iter(partitions)
-            .map(|(first, shard)| async move {
-                let mut values = vec![day(first), Bind::TinyInt(shard)];
-                values.extend(tail.map(Bind::text));
-                let statement = if tail.is_some() { &self.read_of_tail } else { &self.read };
-                Ok::<_, Fault>((first, cluster.read::<R>(Request::new(statement, values)).await?))
-            })
-            .buffered(IN_FLIGHT / 4);
+        let reads = partitions(days, tail).map(|partition| async move {
+            let (first, shard) = partition?;
+            let mut values = vec![day(first), Bind::TinyInt(shard)];
+            values.extend(tail.map(Bind::text));
+            let statement = if tail.is_some() { &self.read_of_tail } else { &self.read };
+            Ok::<_, Fault>((first, cluster.read::<R>(Request::new(statement, values)).await?))
+        });
+        let mut reads = pin!(reads.buffered(IN_FLIGHT / 4));
         let enough = query.limit.map_or(usize::MAX, |limit| limit as usize);
         let (mut items, mut last_day) = (Vec::new(), None);
         while let Some((day, read)) = reads.try_next().await? {

@@ -1,25 +1,27 @@
 //! Reading rows of windows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::ready;
+use std::pin::pin;
 
 use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::rate::{Counts, Rate};
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::Alarms;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{StreamExt, TryStreamExt};
 use scylla::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
 
 use super::bind::Bind;
-use super::buckets::{Span, day, shard, shards};
+use super::buckets::{Span, day, partitions, shard};
 use super::calendar::{Calendar, Kind};
 use super::cluster::{Cluster, Fault, IN_FLIGHT, Request};
 use super::decode::{self, time};
 use super::schema::INDEX;
 use crate::tables::names::{Names, WINDOWS};
-use crate::tables::{Query, Table, TableRow, text};
+use crate::tables::{Query, Table, TableRow, limits, text};
 
 /// Days of an aircraft that are looked at side by side for its newest windows.
 const DAYS_AT_ONCE: usize = 4;
@@ -147,13 +149,12 @@ impl RowReader {
         let reader = reader.map_or(&self.windows, |(_, reader)| reader);
         let tail = query.tail.as_ref();
         let hours = calendar.buckets(cluster, Kind::Rows, query).await?;
-        let partitions = hours.into_iter().flat_map(|hour| shards(tail).map(move |shard| (hour, shard)));
-        let mut reads = stream::iter(partitions)
-            .map(|(hour, shard)| async move {
-                let rows = reader.partition(cluster, hour, shard, tail).await?;
-                Ok::<_, Fault>((hour, rows))
-            })
-            .buffered(IN_FLIGHT / 4);
+        let reads = partitions(hours, tail).map(|partition| async move {
+            let (hour, shard) = partition?;
+            let rows = reader.partition(cluster, hour, shard, tail).await?;
+            Ok::<_, Fault>((hour, rows))
+        });
+        let mut reads = pin!(reads.buffered(IN_FLIGHT / 4));
         let within = |row: &TableRow| {
             query.since.is_none_or(|since| row.start >= since)
                 && query.until.is_none_or(|until| row.start < until)
@@ -213,17 +214,17 @@ impl RowReader {
     ) -> Result<BTreeMap<UnixSeconds, HashMap<String, i64>>, Fault> {
         let after = UnixSeconds(until.0.saturating_add(1));
         let query = Query { until: Some(after), ..Query::default() };
-        let mut days: Vec<_> = calendar.buckets(cluster, Kind::Rows, &query).await?;
-        days.iter_mut().for_each(|hour| *hour = Span::Day.of(*hour));
-        days.dedup();
-        let mut reads = stream::iter(days)
-            .map(|first| {
-                let limit = Bind::Int(i32::try_from(windows).unwrap_or(i32::MAX));
-                let until = crate::tables::limits::bound(until).into();
-                let values = vec![Bind::text(tail), day(first), until, limit];
-                cluster.read::<(CqlTimestamp, HashMap<String, i64>)>(Request::new(&self.recent, values))
-            })
-            .buffered(DAYS_AT_ONCE);
+        let mut last_day = None;
+        let days = calendar.buckets(cluster, Kind::Rows, &query).await?.try_filter_map(move |hour| {
+            let day = Span::Day.of(hour);
+            ready(Ok((last_day.replace(day) != Some(day)).then_some(day)))
+        });
+        let reads = days.map(|first| async move {
+            let limit = Bind::Int(i32::try_from(windows).unwrap_or(i32::MAX));
+            let values = [Bind::text(tail), day(first?), limits::bound(until).into(), limit];
+            cluster.read::<(CqlTimestamp, HashMap<String, i64>)>(Request::new(&self.recent, values)).await
+        });
+        let mut reads = pin!(reads.buffered(DAYS_AT_ONCE));
         let mut recent = BTreeMap::new();
         while let Some(read) = reads.try_next().await? {
             recent.extend(read.into_iter().map(|(start, points)| (time(start), points)));

@@ -4,22 +4,20 @@
 //! with, which all its rows share. So a later write knows by one small read whether it is newer, the same again, or
 //! too late, and what it has to take out. `docs/adr/0009-cassandra-tables.md` follows it through a crash.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
-use scylla::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
-use scylla::value::CqlTimestamp;
 
 use super::bind::Bind;
 use super::buckets::{Span, day, shard};
 use super::cluster::{Cluster, Fault, Request};
+use super::decode;
+use super::plan::{Indexed, Plan, Stored, decide};
 use super::schema::{BY_KEY, INDEX};
-use crate::tables::digest::fnv1a;
-use crate::tables::limits::{self, integer};
 use crate::tables::names::{Names, WINDOWS};
-use crate::tables::{Cell, ScoredWindow, StoreOutcome, Table, TableRow, TablesError};
+use crate::tables::{Cell, StoreOutcome, Table, TableRow};
 
 /// The statements that write windows.
 #[derive(Debug)]
@@ -101,69 +99,8 @@ impl WindowStatements {
     }
 }
 
-/// What the index says of a window.
-#[derive(Clone, Copy, Debug, DeserializeRow)]
-struct Indexed {
-    start_time: CqlTimestamp,
-    version: i64,
-    digest: i64,
-    written: i64,
-}
-
-/// A window ready to be written.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    tail: Tail,
-    start: UnixSeconds,
-    end: UnixSeconds,
-    model: i64,
-    version: i64,
-    digest: i64,
-    points: BTreeMap<String, i64>,
-    rows: Vec<TableRow>,
-    anomalies: u64,
-    /// The write time, and whether something older has to go first. Known once the index was read.
-    written: i64,
-    replaces: bool,
-}
-
+/// What is sent for a window.
 impl Plan {
-    /// Fails where a column can't hold a value, so that nothing is written then.
-    pub fn of(scored: &ScoredWindow) -> Result<Self, TablesError> {
-        let no_attempt = || TablesError::Value { what: "a row without an attempt", value: "0".to_owned() };
-        let mut rows = Vec::with_capacity(scored.rows.len());
-        for row in &scored.rows {
-            integer("failures and successes of a row", row.counts.fail.saturating_add(row.counts.success))?;
-            rows.push(TableRow::of(scored, row).ok_or_else(no_attempt)?);
-        }
-        let points = scored
-            .points
-            .iter()
-            .map(|(point, success)| integer("successes", *success).map(|success| (point.clone(), success)));
-        let points = points.collect::<Result<BTreeMap<_, _>, _>>()?;
-        Ok(Self {
-            tail: scored.tail.clone(),
-            start: limits::time("the start of a window", scored.window.start())?,
-            end: limits::time("the end of a window", scored.window.end())?,
-            model: i64::from(scored.model.0),
-            version: scored.version.0,
-            digest: digest(scored.window.end(), &rows, &points),
-            points,
-            anomalies: rows.iter().filter(|row| row.alarms.any()).count() as u64,
-            rows,
-            written: scored.version.0,
-            replaces: false,
-        })
-    }
-
-    pub const fn start(&self) -> UnixSeconds {
-        self.start
-    }
-
-    fn key(&self) -> (Tail, UnixSeconds) {
-        (self.tail.clone(), self.start)
-    }
-
     /// The partition its rows go to, in every table of rows.
     fn partition(&self) -> [Bind; 2] {
         [Span::Hour.of(self.start).into(), Bind::TinyInt(shard(&self.tail))]
@@ -225,39 +162,6 @@ fn row_values(row: &TableRow) -> impl Iterator<Item = Bind> {
     })
 }
 
-/// The same for the same content, whoever computes it.
-fn digest(end: UnixSeconds, rows: &[TableRow], points: &BTreeMap<String, i64>) -> i64 {
-    let mut bytes = Vec::new();
-    let number = |bytes: &mut Vec<u8>, value: u64| bytes.extend(value.to_le_bytes());
-    let text = |bytes: &mut Vec<u8>, text: &str| {
-        bytes.extend(text.as_bytes());
-        // No text holds it, so that two texts are never taken for two others.
-        bytes.push(0xff);
-    };
-    let real = |bytes: &mut Vec<u8>, value: Option<f64>| {
-        bytes.push(u8::from(value.is_some()));
-        number(bytes, value.unwrap_or_default().to_bits());
-    };
-    number(&mut bytes, end.0.cast_unsigned());
-    for row in rows {
-        text(&mut bytes, &row.edr_point);
-        text(&mut bytes, &row.description);
-        text(&mut bytes, row.z_status.as_str());
-        number(&mut bytes, row.counts.fail);
-        number(&mut bytes, row.counts.success);
-        for value in [row.mean_rate, row.std_rate, row.z_score, row.iforest_score] {
-            real(&mut bytes, value);
-        }
-        bytes.extend([u8::from(row.alarms.z), u8::from(row.alarms.forest)]);
-        number(&mut bytes, u64::from(row.model_version.0));
-    }
-    for (point, success) in points {
-        text(&mut bytes, point);
-        number(&mut bytes, success.cast_unsigned());
-    }
-    fnv1a(&bytes).cast_signed()
-}
-
 /// Puts windows in place, in the order given where two are of the same time and aircraft.
 pub(super) async fn replace(
     cluster: &Cluster,
@@ -280,8 +184,6 @@ pub(super) async fn replace(
     cluster.send_all(by_key).await
 }
 
-type Stored = HashMap<(Tail, UnixSeconds), Indexed>;
-
 /// One read for all windows of an aircraft's day.
 async fn read_index(
     cluster: &Cluster,
@@ -300,39 +202,10 @@ async fn read_index(
     let mut stored = Stored::new();
     for (tail, rows) in cluster.side_by_side(reads).await? {
         for row in rows {
-            stored.insert((tail.clone(), UnixSeconds(row.start_time.0.div_euclid(1000))), row);
+            stored.insert((tail.clone(), decode::time(row.start_time)), row);
         }
     }
     Ok(stored)
-}
-
-/// Leaves out what is outdated, and gives the rest the time it is to be written with.
-fn decide(windows: &[Plan], mut stored: Stored, out: &mut StoreOutcome) -> Vec<Plan> {
-    let mut plans: HashMap<(Tail, UnixSeconds), Plan> = HashMap::new();
-    for window in windows {
-        let known = stored.get(&window.key()).copied();
-        if known.is_some_and(|known| known.version > window.version) {
-            out.outdated += 1;
-            continue;
-        }
-        let mut plan = window.clone();
-        if let Some(known) = known {
-            let same = (known.version, known.digest) == (plan.version, plan.digest);
-            // At one time a delete wins over a write, and of two writes neither does as a whole.
-            plan.written =
-                if same { known.written } else { plan.written.max(known.written.saturating_add(1)) };
-            plan.replaces = true;
-            out.replaced += 1;
-        }
-        out.windows += 1;
-        out.rows += plan.rows.len() as u64;
-        out.anomalies += plan.anomalies;
-        let Plan { version, digest, written, .. } = plan;
-        let start_time = CqlTimestamp(plan.start.millis().0);
-        stored.insert(plan.key(), Indexed { start_time, version, digest, written });
-        plans.insert(plan.key(), plan);
-    }
-    plans.into_values().collect()
 }
 
 /// Deletes of what is stored by key of windows that are to be replaced.
