@@ -72,8 +72,14 @@ stage_hdfs() { end_to_end hdfs; }
 stage_smtp() { end_to_end smtp; }
 stage_faults() { end_to_end faults; }
 
+# Runs the end-to-end tests of one module, by their whole names: a part of a name would find those of others, too.
 # --nocapture: what these tests print (seeds, counts) tells what was really done.
-end_to_end() { cargo test --locked --workspace --test e2e -- --nocapture "$1::"; }
+end_to_end() {
+    local tests
+    mapfile -t tests < <(cargo test --locked --workspace --test e2e -- --list | sed -n "s/^\($1::.*\): test\$/\1/p")
+    [ "${#tests[@]}" -gt 0 ] || return 1
+    cargo test --locked --workspace --test e2e -- --nocapture --exact "${tests[@]}"
+}
 
 # Adds up the "N passed; M failed" lines of the log.
 count() { grep -oE "[0-9]+ $1" "$LOG" | awk '{ sum += $1 } END { print sum + 0 }'; }
