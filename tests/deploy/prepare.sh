@@ -7,7 +7,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly HERE=tests/deploy
 readonly CACHE=.cache/deploy
 readonly COMPOSE_GO=github.com/compose-spec/compose-go/v2@v2.16.2
-readonly DEBIAN=http://deb.debian.org/debian
 
 say() { printf 'deploy: %s\n' "$*"; }
 
@@ -29,7 +28,7 @@ debian_base() {
     local root
     root=$(mktemp -d)
     # Without documentation, as the slim images have it.
-    debootstrap --variant=minbase bookworm "$root" "$DEBIAN" >"$CACHE/debootstrap.log" 2>&1 || {
+    debootstrap --variant=minbase bookworm "$root" >"$CACHE/debootstrap.log" 2>&1 || {
         tail "$CACHE/debootstrap.log" >&2
         return 1
     }
