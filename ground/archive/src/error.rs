@@ -187,7 +187,10 @@ mod tests {
     fn a_line_that_breaks_while_a_file_is_written_is_not_laid_to_the_name_node_alone() {
         let refused = HdfsError::IOError(io::Error::from(io::ErrorKind::ConnectionRefused));
         let text = naming().explain_writing("archive/a", &refused).to_string();
-        assert!(text.starts_with("cannot reach the HDFS NameNode nn:8020 or one of its DataNodes: "), "{text}");
+        assert!(
+            text.starts_with("cannot reach the HDFS NameNode nn:8020 or one of its DataNodes: "),
+            "{text}"
+        );
     }
 
     #[test]

@@ -171,7 +171,8 @@ mod tests {
         let day = base.join("day=2026-11-21");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let folders = || runtime.block_on(folders_to_sync(&base, &day)).expect("readable");
-        let nothing_there = [&day, &base, &root.path().join("data"), &root.path().to_owned()].map(Clone::clone);
+        let nothing_there =
+            [&day, &base, &root.path().join("data"), &root.path().to_owned()].map(Clone::clone);
         assert_eq!(folders(), nothing_there);
         std::fs::create_dir_all(&day).expect("made");
         assert_eq!(folders(), [day.clone(), base.clone()]);

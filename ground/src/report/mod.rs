@@ -9,7 +9,6 @@
 
 mod attachment;
 mod digest;
-mod durable;
 mod error;
 mod figures;
 mod identity;
