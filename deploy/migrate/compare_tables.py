@@ -20,11 +20,13 @@ SEPARATOR = " | "
 WHOLE = ("fail", "success", "total", "anomaly_z", "anomaly_iforest", "anomaly_combined")
 BROKEN = ("fail_rate", "mean_rate", "std_rate", "z_score")
 TOLERANCE = 1e-6
+# Rates that differ deviate by more; less is what adding up equal rates leaves over.
+LEAST_DEVIATION = 1e-9
 SHOWN = 20
 FORMATS = [f"%Y-%m-%d{gap}%H:%M:%S{part}{zone}" for gap in " T" for part in ("", ".%f") for zone in ("", "%z")]
 
 UNFILTERED = "rows of combined_all that are no anomaly: today's table is not filtered"
-NO_DEVIATION = "keys without a deviation: today they are always anomalies, here never"
+NO_DEVIATION = "keys without a deviation, or one of rounding alone: today they are always anomalies, here never"
 POINT_WITH_SEPARATOR = "points that hold ` | `: today their successes are not found"
 TWICE = "rows that stand in today's table more than once"
 
@@ -77,13 +79,19 @@ def same(name, one, other):
     return one == other if name in WHOLE else abs(one - other) <= TOLERANCE * max(1.0, abs(one))
 
 
+def only_successes_were_lost(today, ours):
+    """Whether rates differ because today's successes were counted at another point, or at none."""
+    return today["fail"] == ours["fail"] and today["success"] != ours["success"]
+
+
 def explanation(key, today, ours):
     """Why today's row may differ from ours, or be missing there; none if there is no good reason."""
-    if key.count(SEPARATOR) > 1:
+    if key.count(SEPARATOR) > 1 and (None in (today, ours) or only_successes_were_lost(today, ours)):
         return POINT_WITH_SEPARATOR
     if today is None:
         return None
-    if today["std_rate"] is None and today["anomaly_z"] == 1:
+    deviation = today["std_rate"]
+    if today["anomaly_z"] == 1 if deviation is None else 0 < deviation < LEAST_DEVIATION:
         differing = [name for name in WHOLE + BROKEN if ours and not same(name, today[name], ours[name])]
         return NO_DEVIATION if set(differing) <= {"z_score", "anomaly_z", "anomaly_combined"} else None
     if ours is None and not any(today[name] for name in WHOLE[3:]):

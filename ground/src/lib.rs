@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod detect;
+mod durable;
 pub mod history;
 pub mod ingest;
 pub mod operations;

@@ -12,14 +12,14 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tokio::time::timeout;
 
 use crate::error::Naming;
 
-/// A store whose every answer comes within the limit, or is an error that says who did not give it. Files are
-/// written by [`crate::upload::Upload`] alone.
+/// A store whose every answer comes within the limit, or is an error that says who did not give it. To DataFusion it
+/// is read-only: files are written by [`crate::upload::Upload`] and deleted by [`Bounded::delete_file`] alone.
 #[derive(Debug)]
 pub(crate) struct Bounded {
     pub inner: Arc<dyn ObjectStore>,
@@ -29,6 +29,11 @@ pub(crate) struct Bounded {
 impl Bounded {
     async fn call<T>(&self, path: &Path, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         bounded(&self.naming, path, call).await
+    }
+
+    /// Deletes one file. Unlike an error of [`ObjectStore::delete_stream`], one of this says which file it is about.
+    pub async fn delete_file(&self, path: &Path) -> Result<()> {
+        self.call(path, self.inner.delete(path)).await
     }
 
     /// The same for each item of a stream.
@@ -64,7 +69,7 @@ fn generic(error: crate::StorageError) -> Error {
     Error::Generic { store: "storage", source: Box::new(error) }
 }
 
-fn read_only<T>(operation: &str) -> Result<T> {
+fn refused<T>(operation: &str) -> Result<T> {
     Err(Error::NotImplemented { operation: operation.to_owned(), implementer: "Bounded".to_owned() })
 }
 
@@ -77,11 +82,11 @@ impl fmt::Display for Bounded {
 #[async_trait]
 impl ObjectStore for Bounded {
     async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
-        read_only("put")
+        refused("put")
     }
 
     async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        read_only("put_multipart")
+        refused("put_multipart")
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -96,8 +101,8 @@ impl ObjectStore for Bounded {
         self.call(location, self.inner.get_ranges(location, ranges)).await
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.each(&Path::default(), self.inner.delete_stream(locations))
+    fn delete_stream(&self, _: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        futures::stream::once(async { refused("delete_stream") }).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -110,6 +115,6 @@ impl ObjectStore for Bounded {
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
-        read_only("copy")
+        refused("copy")
     }
 }

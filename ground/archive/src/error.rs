@@ -20,12 +20,12 @@ pub enum StorageError {
     /// There is no such file or folder.
     #[error("there is no {0}")]
     NotFound(String),
-    /// No NameNode takes a connection.
+    /// Nobody takes a connection.
     #[error(
         "cannot reach {server}: {reason}; is HDFS up, and does the address hold host and port of its RPC?"
     )]
     Unreachable {
-        /// Which NameNode.
+        /// Who, as far as is known.
         server: String,
         /// What the system said.
         reason: String,
@@ -126,6 +126,19 @@ impl Naming {
         self.failed(path, &error)
     }
 
+    /// What went wrong while the bytes of a file were written. They go to DataNodes, and which of them, the NameNode is
+    /// asked: an error of the network does not say whom it is about.
+    pub fn explain_writing(&self, path: &str, error: &HdfsError) -> StorageError {
+        match error {
+            HdfsError::IOError(reason) => StorageError::Unreachable {
+                server: format!("{} or one of its DataNodes", self.server),
+                reason: reason.to_string(),
+            },
+            other => self.explain_hdfs(path, other),
+        }
+    }
+
+    /// What a NameNode did not do, or what reading came to.
     pub fn explain_hdfs(&self, path: &str, error: &HdfsError) -> StorageError {
         match error {
             HdfsError::IOError(reason) => {
@@ -168,6 +181,16 @@ mod tests {
         let hidden = object_store::Error::Generic { store: "x", source: Box::new(refused) };
         let text = naming().explain("edr", &hidden).to_string();
         assert!(text.starts_with("cannot reach the HDFS NameNode nn:8020: connection refused"), "{text}");
+    }
+
+    #[test]
+    fn a_line_that_breaks_while_a_file_is_written_is_not_laid_to_the_name_node_alone() {
+        let refused = HdfsError::IOError(io::Error::from(io::ErrorKind::ConnectionRefused));
+        let text = naming().explain_writing("archive/a", &refused).to_string();
+        assert!(
+            text.starts_with("cannot reach the HDFS NameNode nn:8020 or one of its DataNodes: "),
+            "{text}"
+        );
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! names itself. [`windows::WindowArchive`] keeps what ingest has stored, day by day, for training and for whoever
 //! reads Parquet. DataFusion, `object_store` and `hdfs-native` are used in this crate only.
 //!
-//! All functions block. The network lives on a runtime of its own, so they may be called from any thread.
+//! All functions block. The network lives on a runtime of its own, so they need none around them. What hands out a file or
+//! an archive piece by piece ([`Reader`], [`windows::WindowArchive::counts`]) must not be called on a thread that runs
+//! another runtime's tasks; use `spawn_blocking` there.
 #![forbid(unsafe_code)]
 
 mod bounded;

@@ -65,10 +65,12 @@ impl Storage {
     /// # Errors
     /// When the URL is none, or names no folder that can be opened.
     pub fn open(url: &str, limit: Duration) -> Result<Self, StorageError> {
-        let refuse = |reason: String| StorageError::Url { url: url.to_owned(), reason };
-        let parsed = Url::parse(url).map_err(|error| {
-            refuse(format!("{error}; write a folder as file:///data/edr or hdfs://host:port/edr"))
+        let parsed = Url::parse(url).map_err(|error| StorageError::Url {
+            url: url.to_owned(),
+            reason: format!("{error}; write a folder as file:///data/edr or hdfs://host:port/edr"),
         })?;
+        let shown = without_password(&parsed);
+        let refuse = |reason: String| StorageError::Url { url: shown.clone(), reason };
         match parsed.scheme() {
             "file" => Self::open_local(parsed, limit).map_err(refuse),
             "hdfs" => Self::open_hdfs(parsed, limit).map_err(refuse),
@@ -208,7 +210,7 @@ impl Storage {
     /// Deletes a file; one that is gone already is no error.
     pub(crate) async fn delete(&self, name: &str) -> Result<(), StorageError> {
         let path = self.path(name);
-        match self.store.delete(&path).await {
+        match self.store.delete_file(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.naming().explain(path.as_ref(), &error)),
         }
@@ -220,6 +222,14 @@ impl Storage {
         let head = self.store.head(&path).await;
         head.map(|meta| meta.size).map_err(|error| self.naming().explain(path.as_ref(), &error))
     }
+}
+
+/// As it may stand in a message.
+fn without_password(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Only a URL that cannot hold a password refuses to be without one.
+    let _ = shown.set_password(None);
+    shown.into()
 }
 
 #[cfg(test)]
@@ -243,6 +253,14 @@ mod tests {
         ] {
             let error = Storage::open(url, LIMIT).expect_err("refused").to_string();
             assert!(error.contains(says) && error.contains(url), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_refused_and_not_repeated() {
+        for url in ["hdfs://me:hunter2@host:8020/edr", "s3://key:hunter2@bucket/edr"] {
+            let error = Storage::open(url, LIMIT).expect_err("refused").to_string();
+            assert!(!error.contains("hunter2") && error.contains("/edr"), "{error}");
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Upload {
 }
 
 enum Target {
-    Local { file: File, hidden: PathBuf, path: PathBuf, new_folder: bool },
+    Local { file: File, hidden: PathBuf, path: PathBuf, folders: Vec<PathBuf> },
     Hdfs { client: Client, writer: Box<FileWriter>, hidden: String, path: String },
 }
 
@@ -36,7 +36,7 @@ impl Upload {
         let path = storage.path(&format!("{folder}/{name}")).to_string();
         let target = match storage.place() {
             Place::Local(base) => {
-                begin_local(&base.join(folder), name).await.map_err(|error| naming.failed(&path, &error))?
+                begin_local(base, folder, name).await.map_err(|error| naming.failed(&path, &error))?
             }
             Place::Hdfs(client) => {
                 let hidden = format!("/{}", storage.path(&format!("{folder}/{UNFINISHED}{name}")));
@@ -63,7 +63,7 @@ impl Upload {
             Target::Hdfs { writer, .. } => {
                 let written = timeout(self.naming.limit, writer.write(bytes)).await;
                 let written = written.map_err(|_| self.naming.silent(&self.path))?;
-                written.map(drop).map_err(|error| self.naming.explain_hdfs(&self.path, &error))
+                written.map(drop).map_err(|error| self.naming.explain_writing(&self.path, &error))
             }
         }
     }
@@ -71,8 +71,8 @@ impl Upload {
     /// Makes the file visible under its name. After an error it may be there or not.
     pub async fn finish(&mut self) -> Result<(), StorageError> {
         match &mut self.target {
-            Target::Local { file, hidden, path, new_folder } => {
-                let finished = finish_local(file, hidden, path, *new_folder).await;
+            Target::Local { file, hidden, path, folders } => {
+                let finished = finish_local(file, hidden, path, folders).await;
                 finished.map_err(|error| self.naming.failed(&self.path, &error))
             }
             Target::Hdfs { client, writer, hidden, path } => {
@@ -84,7 +84,7 @@ impl Upload {
                 };
                 let closed = timeout(self.naming.limit, close).await;
                 let closed = closed.map_err(|_| self.naming.silent(&self.path))?;
-                closed.map_err(|error| self.naming.explain_hdfs(&self.path, &error))
+                closed.map_err(|error| self.naming.explain_writing(&self.path, &error))
             }
         }
     }
@@ -97,8 +97,8 @@ pub(crate) async fn abandon(
     name: &str,
     error: StorageError,
 ) -> StorageError {
-    // A server that does not answer would only take as long again.
-    if !matches!(error, StorageError::Silent { .. } | StorageError::Unreachable { .. }) {
+    // A server that does not answer would only take as long again. One that cannot be reached may be a DataNode.
+    if !matches!(error, StorageError::Silent { .. }) {
         let _ = storage.delete(&format!("{folder}/{UNFINISHED}{name}")).await;
     }
     error
@@ -122,27 +122,59 @@ pub(crate) async fn put(
     }
 }
 
-async fn begin_local(folder: &FilePath, name: &str) -> std::io::Result<Target> {
-    let new_folder = !tokio::fs::try_exists(folder).await?;
-    tokio::fs::create_dir_all(folder).await?;
+async fn begin_local(base: &FilePath, folder: &str, name: &str) -> std::io::Result<Target> {
+    let folder = base.join(folder);
+    let folders = folders_to_sync(base, &folder).await?;
+    tokio::fs::create_dir_all(&folder).await?;
     let hidden = folder.join(format!("{UNFINISHED}{name}"));
     let file = File::create_new(&hidden).await?;
-    Ok(Target::Local { file, hidden, path: folder.join(name), new_folder })
+    Ok(Target::Local { file, hidden, path: folder.join(name), folders })
+}
+
+/// The folders in which a name is new: the file's own, the one above it, which another process may have put it into a
+/// moment ago and not synced yet, and all further ones that are about to be made.
+async fn folders_to_sync(base: &FilePath, folder: &FilePath) -> std::io::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for above in folder.ancestors().filter(|above| !above.as_os_str().is_empty()) {
+        folders.push(above.to_owned());
+        if base.starts_with(above) && tokio::fs::try_exists(above).await? {
+            break;
+        }
+    }
+    Ok(folders)
 }
 
 async fn finish_local(
     file: &mut File,
     hidden: &FilePath,
     path: &FilePath,
-    new_folder: bool,
+    folders: &[PathBuf],
 ) -> std::io::Result<()> {
     file.flush().await?;
     file.sync_all().await?;
     tokio::fs::rename(hidden, path).await?;
     // Names must survive as well as bytes.
-    let folders = path.ancestors().skip(1).take(if new_folder { 2 } else { 1 });
     for folder in folders {
         File::open(folder).await?.sync_all().await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_that_gets_a_new_name_is_synced_and_none_above() {
+        let root = tempfile::tempdir().expect("a folder");
+        let base = root.path().join("data/archive");
+        let day = base.join("day=2026-11-21");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let folders = || runtime.block_on(folders_to_sync(&base, &day)).expect("readable");
+        let nothing_there =
+            [&day, &base, &root.path().join("data"), &root.path().to_owned()].map(Clone::clone);
+        assert_eq!(folders(), nothing_there);
+        std::fs::create_dir_all(&day).expect("made");
+        assert_eq!(folders(), [day.clone(), base.clone()]);
+    }
 }

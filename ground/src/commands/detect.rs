@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::detect::{self, DetectSummary, WindowLengthDiffers};
 use crate::history::{HistoryError, ReadOptions};
 use crate::operations::{BatchCommand, BatchRun};
-use crate::report::{Mailer, ReportError, Reported, Run};
+use crate::report::{Mailer, ReportError, Reported, Run, Stretch};
 use crate::tables::{self, TablesError, WindowVersion};
 use crate::train::folder::{FolderError, ModelFolder};
 
@@ -167,9 +167,13 @@ fn detect(
         writeln!(out, "No mail is made: there is no mail.url.")?;
         return Ok((summary, None));
     };
+    let mut stretches = Stretch::of(windows.iter().map(|scored| scored.window));
+    if stretches.is_empty() {
+        let from = UnixSeconds(now.0.saturating_sub(i64::from(window.as_seconds())));
+        stretches.push(Stretch { from, until: now });
+    }
     let run = Run {
-        from: summary.from.unwrap_or(UnixSeconds(now.0.saturating_sub(i64::from(window.as_seconds())))),
-        until: summary.until.unwrap_or(now),
+        stretches,
         model: summary.model_version,
         windows: summary.windows_with_failures,
         rows: summary.rows,

@@ -156,6 +156,21 @@ fn a_run_reads_the_recent_files_writes_the_tables_and_mails() {
     assert_eq!(rows(&world), first);
 }
 
+/// As of an aircraft that boots with a wrong clock.
+#[test]
+fn a_row_with_a_date_long_ago_does_not_have_all_anomalies_since_then_reported_again() {
+    let world = World::new();
+    let many = rows("2026-11-21 08:00:00", "A", "x", 100, 0);
+    world.file("261121_080500", &many);
+    let mails = |out: &str| out.lines().find(|line| line.starts_with("Mail ")).expect("a mail").to_owned();
+    let (_, out) = world.detect("2026-11-21T08:06:00Z").expect("detected");
+    assert!(mails(&out).contains(" 1 confirmed anomaly"), "{out}");
+    let calm = rows("2026-11-21 08:10:00", "A", "x", 2, 8) + &rows("1970-01-01 00:00:00", "A", "x", 2, 8);
+    world.file("261121_081500", &calm);
+    let (_, out) = world.detect("2026-11-21T08:16:00Z").expect("detected");
+    assert!(mails(&out).contains(" no confirmed anomalies"), "{out}");
+}
+
 #[test]
 fn without_a_recent_file_the_newest_are_read_and_the_run_says_so() {
     let mut world = World::new();

@@ -9,13 +9,10 @@ use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::window::{Window, WindowLength};
 use hashbrown::HashMap;
 
-use super::count::{Counter, CountsOf};
+use super::count::{Counter, CountsOf, MAX_KEYS};
 use super::intern::Interner;
 use super::reader::Reader;
 use super::{ArchiveSelection, ArchiveSummary, History, HistoryError, HistoryFile, ReadOptions, ReadSummary};
-
-/// Most different fault keys of one run.
-pub(super) const MAX_KEYS: usize = 1 << 20;
 
 /// What the files of one run hold: a row for every window and fault key with at least one failure.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,7 +199,7 @@ fn count_files(
         while !stop.load(Ordering::Relaxed) {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let Some(file) = files.get(place) else { break };
-            if let Err(error) = reader.read(file).and_then(|()| check_keys(&reader.counter.keys)) {
+            if let Err(error) = reader.read(file) {
                 stop.store(true, Ordering::Relaxed);
                 return Err((place, error));
             }
@@ -227,10 +224,6 @@ fn count_files(
     }
 }
 
-fn check_keys(keys: &Interner) -> Result<(), HistoryError> {
-    if keys.texts().len() > MAX_KEYS { Err(HistoryError::TooManyKeys(MAX_KEYS)) } else { Ok(()) }
-}
-
 /// Puts the threads' counts together, under numbers that are places in sorted lists.
 fn merge(
     mut counters: Vec<Counter>,
@@ -243,7 +236,7 @@ fn merge(
     let (keys, key_numbers) = renumber(counters.iter().zip(&point_numbers).map(|(counter, points)| {
         texts(&counter.keys).map(|(point, text)| (number(points, *point), text.to_string()))
     }));
-    if keys.len() > MAX_KEYS {
+    if keys.len().max(points.len()) > MAX_KEYS {
         return Err(HistoryError::TooManyKeys(MAX_KEYS));
     }
     let mut failures = CountsOf::default();

@@ -1,5 +1,8 @@
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::super::summary::RejectReason;
@@ -190,7 +193,8 @@ fn a_header_alone_is_a_file_without_rows() {
 fn the_result_does_not_depend_on_the_number_of_threads() {
     let file = |shift: usize| {
         let row = |n: usize| {
-            let state = ["FAIL", "SUCCESS", "LATER"][n * 7 % 3];
+            let other = format!("S{}", n % 101);
+            let state = ["FAIL", "SUCCESS", &other][n * 7 % 3];
             format!("2026-11-21 08:{:02}:00,T,P{},d{},{state}\n", n % 60, n % 5, n % (11 + shift))
         };
         format!("{HEADER}{}bad\n", (shift..shift + 300).map(row).collect::<String>())
@@ -202,7 +206,61 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
         pool.install(|| read(folder.path(), &options())).expect("counted")
     };
     let alone = on(1);
-    assert!(alone.rows().len() > 100);
+    assert!(alone.rows().len() > 100 && alone.summary.more_states > 100);
     assert_eq!(alone, on(3));
     assert_eq!(alone, on(7));
+}
+
+/// A file that has another fault, or another point, in every row, and a limit only against a test without end.
+struct NeverTheSame {
+    row: fn(u64) -> String,
+    rows: Arc<AtomicU64>,
+    waiting: Vec<u8>,
+}
+
+const ROWS_WITHOUT_END: u64 = 2 << 20;
+
+impl Read for NeverTheSame {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.waiting.len() < out.len() && self.rows.load(Ordering::Relaxed) < ROWS_WITHOUT_END {
+            self.waiting.extend((self.row)(self.rows.fetch_add(1, Ordering::Relaxed)).as_bytes());
+        }
+        let take = out.len().min(self.waiting.len());
+        out[..take].copy_from_slice(&self.waiting[..take]);
+        self.waiting.drain(..take);
+        Ok(take)
+    }
+}
+
+struct OneFile {
+    row: fn(u64) -> String,
+    rows: Arc<AtomicU64>,
+}
+
+impl History for OneFile {
+    fn list(&self) -> Result<Listing, HistoryError> {
+        Ok(Listing::default())
+    }
+
+    fn open(&self, _: &HistoryFile) -> Result<Box<dyn Read + Send>, HistoryError> {
+        let waiting = HEADER.as_bytes().to_vec();
+        Ok(Box::new(NeverTheSame { row: self.row, rows: self.rows.clone(), waiting }))
+    }
+
+    fn describe(&self) -> String {
+        String::new()
+    }
+}
+
+#[test]
+fn a_file_in_which_nothing_comes_twice_is_refused_before_it_fills_the_memory() {
+    let faults: fn(u64) -> String = |row| format!("2026-11-21 08:00:00,T,A,{row},FAIL\n");
+    let points: fn(u64) -> String = |row| format!("2026-11-21 08:00:00,T,{row},,SUCCESS\n");
+    for row in [faults, points] {
+        let history = OneFile { row, rows: Arc::default() };
+        let file = HistoryFile { name: "e".to_owned(), cut: UnixSeconds(0) };
+        let refused = aggregate(&history, &[file], &options(), &|| ());
+        assert!(matches!(refused, Err(HistoryError::TooManyKeys(_))), "{refused:?}");
+        assert!(history.rows.load(Ordering::Relaxed) < ROWS_WITHOUT_END, "the whole file was read first");
+    }
 }

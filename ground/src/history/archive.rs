@@ -6,7 +6,6 @@ use cabinwatch_shared::window::{Window, WindowLength};
 use serde::Serialize;
 
 use super::HistoryError;
-use super::aggregate::MAX_KEYS;
 use super::count::Counter;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -78,11 +77,13 @@ pub(super) fn count(
 ) -> Result<(Counter, ArchiveSummary), HistoryError> {
     let mut counter = Counter::new(length);
     let mut summary = ArchiveSummary { url: archive.url().to_owned(), ..ArchiveSummary::default() };
-    let mut too_many = false;
+    let mut within_limits = Ok(());
     let take = |count: Count<'_>| {
         let divides = count.length > 0 && i64::from(length.as_seconds()) % count.length == 0;
-        too_many |= counter.keys.texts().len() > MAX_KEYS;
-        if !divides || too_many {
+        if within_limits.is_ok() {
+            within_limits = counter.check_keys();
+        }
+        if !divides || within_limits.is_err() {
             summary.other_length += count.rows;
             return;
         }
@@ -101,9 +102,7 @@ pub(super) fn count(
     };
     let read = archive.counts(&selection.days, selection.period, take, after_day);
     let read = read.map_err(HistoryError::Archive)?;
-    if too_many {
-        return Err(HistoryError::TooManyKeys(MAX_KEYS));
-    }
+    within_limits?;
     if summary.rows == 0 && summary.other_length > 0 {
         return Err(HistoryError::ArchiveLength { rows: summary.other_length, run: length.as_seconds() });
     }

@@ -7,11 +7,15 @@ use cabinwatch_shared::window::{Window, WindowLength};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::HistoryError;
 use super::columns::Columns;
 use super::dates::DateReader;
 use super::intern::Interner;
 use super::records::Record;
 use super::summary::{ReadSummary, RejectReason};
+
+/// Most different fault keys of one run, and most different points.
+pub(super) const MAX_KEYS: usize = 1 << 20;
 
 /// Counts per window start (in seconds) and number.
 pub(super) type CountsOf = HashMap<(i64, u32), u64, FixedState>;
@@ -43,6 +47,12 @@ impl Counter {
             successes: CountsOf::default(),
             summary: ReadSummary::default(),
         }
+    }
+
+    /// Fails when there are more kinds of things to count than memory should be spent on.
+    pub(super) fn check_keys(&self) -> Result<(), HistoryError> {
+        let most = self.keys.texts().len().max(self.points.texts().len());
+        if most > MAX_KEYS { Err(HistoryError::TooManyKeys(MAX_KEYS)) } else { Ok(()) }
     }
 
     /// Counts one row, or says why it cannot be.

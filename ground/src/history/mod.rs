@@ -197,7 +197,7 @@ pub enum HistoryError {
     StrictRow(Rejected),
     /// More kinds of faults than anyone could look at.
     #[error(
-        "the files hold more than {0} different fault keys; do the descriptions hold numbers or addresses that change with every row?"
+        "there are more than {0} different fault keys or points; do descriptions or points hold numbers or addresses that change with every row?"
     )]
     TooManyKeys(usize),
 }

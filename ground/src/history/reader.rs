@@ -67,6 +67,8 @@ impl<'a> Reader<'a> {
                 }
                 self.counter.summary.reject(rejected);
             }
+            // For each row: a single file may be larger than memory.
+            self.counter.check_keys()?;
         }
     }
 }

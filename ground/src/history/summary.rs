@@ -7,7 +7,8 @@ use serde::Serialize;
 
 /// How many rejected rows are shown; all are counted.
 const SHOWN_ROWS: usize = 20;
-/// How many different unknown states are told apart; the rest are counted together.
+/// How many different unknown states are told apart; the rest are counted together. Those are the first by their text:
+/// the first that come would depend on which thread reads which file.
 const SHOWN_STATES: usize = 20;
 /// Longest text of an unknown state that is shown, in bytes.
 const SHOWN_STATE_BYTES: usize = 40;
@@ -131,9 +132,12 @@ impl ReadSummary {
         let text = &text[..text.floor_char_boundary(SHOWN_STATE_BYTES)];
         if let Some(count) = self.other_states.get_mut(text) {
             *count += rows;
-        } else if self.other_states.len() < SHOWN_STATES {
-            self.other_states.insert(text.to_owned(), rows);
-        } else {
+            return;
+        }
+        self.other_states.insert(text.to_owned(), rows);
+        if self.other_states.len() > SHOWN_STATES
+            && let Some((_, rows)) = self.other_states.pop_last()
+        {
             self.more_states += rows;
         }
     }
@@ -154,7 +158,7 @@ impl ReadSummary {
         self.success += other.success;
         self.more_states += other.more_states;
         for (text, rows) in other.other_states {
-            *self.other_states.entry(text).or_default() += rows;
+            self.count_state(&text, rows);
         }
         for (reason, rows) in other.rejected {
             *self.rejected.entry(reason).or_default() += rows;

@@ -51,6 +51,21 @@ impl Losses {
     pub fn total(&self) -> u64 {
         self.by_reason.values().copied().fold(0, u64::saturating_add)
     }
+
+    fn read(&mut self, query: &Query, tables: &dyn Tables) -> Result<(), ReportError> {
+        for record in tables.losses(query)? {
+            self.add(record.loss.reason.as_str(), record.loss.count);
+        }
+        for gap in tables.gaps(query)? {
+            self.add("gap", gap.range.count());
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, reason: &'static str, count: u64) {
+        let sum = self.by_reason.entry(reason).or_default();
+        *sum = sum.saturating_add(count);
+    }
 }
 
 impl Fault {
@@ -61,10 +76,14 @@ impl Fault {
 }
 
 impl Digest {
-    /// Reads the run's period from the tables.
+    /// Reads what the run is about from the tables.
     pub fn read(run: &Run, tables: &dyn Tables) -> Result<Self, ReportError> {
-        let query = Query { since: Some(run.from), until: Some(run.until), ..Query::default() };
-        let rows = tables.rows(Table::CombinedAll, &query)?;
+        let (mut rows, mut losses) = (Vec::new(), Losses::default());
+        for stretch in &run.stretches {
+            let query = Query { since: Some(stretch.from), until: Some(stretch.until), ..Query::default() };
+            rows.extend(tables.rows(Table::CombinedAll, &query)?);
+            losses.read(&query, tables)?;
+        }
         let alarms = count_alarms(&rows);
         let confirmed: Vec<TableRow> = rows.into_iter().filter(|row| row.alarms.confirmed()).collect();
         let affected = affected(&confirmed);
@@ -72,7 +91,7 @@ impl Digest {
         for fault in faults.iter_mut().take(MAX_PICTURES) {
             fault.recent = recent_rates(fault, run, tables)?;
         }
-        Ok(Self { alarms, affected, faults, losses: losses(&query, tables)? })
+        Ok(Self { alarms, affected, faults, losses })
     }
 
     /// All confirmed rows, in the order of the faults.
@@ -119,25 +138,10 @@ fn recent_rates(
     let Some(last) = fault.rows.last() else { return Ok(Vec::new()) };
     let length = last.end.0.saturating_sub(last.start.0).max(1);
     let later = last.start.0.saturating_add(WINDOWS_AFTER.saturating_mul(length));
-    let until = UnixSeconds(later.min(run.until.0).max(last.start.0));
+    let until = UnixSeconds(later.min(run.until().0).max(last.start.0));
     let rates = tables.recent_rates(&last.tail, last.key(), until, PICTURE_WINDOWS)?;
     // The newest windows may reach back over a night on the ground; a picture holds one stretch of time.
     let Some(&(newest, _)) = rates.last() else { return Ok(rates) };
     let oldest = newest.0.saturating_sub((i64::from(PICTURE_WINDOWS) - 1).saturating_mul(length));
     Ok(rates.into_iter().filter(|(start, _)| start.0 >= oldest).collect())
-}
-
-fn losses(query: &Query, tables: &dyn Tables) -> Result<Losses, ReportError> {
-    let mut losses = Losses::default();
-    let mut add = |reason, count: u64| {
-        let sum = losses.by_reason.entry(reason).or_default();
-        *sum = sum.saturating_add(count);
-    };
-    for record in tables.losses(query)? {
-        add(record.loss.reason.as_str(), record.loss.count);
-    }
-    for gap in tables.gaps(query)? {
-        add("gap", gap.range.count());
-    }
-    Ok(losses)
 }

@@ -20,8 +20,8 @@ impl Identity {
     /// `source` is the tables' URL.
     pub fn new(source: &str, run: &Run, language: Language, attachment: &Attachment) -> Self {
         let code = super::wording::wording(language).labels().code;
-        let about = format!("{source}\n{} {} {} {code}\n", run.from.0, run.until.0, run.model.0);
-        Self { until: run.until, hash: fnv1a(fnv1a(FNV_OFFSET, about.as_bytes()), &attachment.csv) }
+        let about = format!("{source}\n{} {} {} {code}\n", run.from().0, run.until().0, run.model.0);
+        Self { until: run.until(), hash: fnv1a(fnv1a(FNV_OFFSET, about.as_bytes()), &attachment.csv) }
     }
 
     /// As text, fit for the mail's headers.

@@ -10,8 +10,9 @@ use super::message::Letter;
 use super::smtp::Server;
 use super::spool::{Place, Put, Spool};
 use super::target::MailTarget;
-use super::{MailState, ReportError, Round, Run, Which, attachment, digest, durable, message, page, wording};
+use super::{MailState, ReportError, Round, Run, Which, attachment, digest, message, page, wording};
 use crate::config::{Config, MailConfig, TablesConfig};
+use crate::durable;
 use crate::tables::Tables;
 
 /// Makes reports and sees to it that each is sent once.

@@ -9,7 +9,6 @@
 
 mod attachment;
 mod digest;
-mod durable;
 mod error;
 mod figures;
 mod identity;
@@ -27,7 +26,7 @@ mod wording;
 
 pub use error::ReportError;
 pub use mailer::{Delivery, Mailer, Reported};
-pub use run::Run;
+pub use run::{Run, Stretch};
 pub use smtp::{ConnectError, LoginSettingsError};
 pub use spool::{
     Dropped, Fate, MailState, Queued, Recipient, Round, RoundMail, Spool, SpoolError, Which, WhyDropped,

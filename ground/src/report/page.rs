@@ -98,7 +98,7 @@ impl Page {
     ) -> Result<Self, ReportError> {
         let figures = wording.figures();
         let confirmed = digest.alarms.confirmed;
-        let period = figures.span(run.from, run.until);
+        let period = figures.span(run.from(), run.until());
         let shown_rows = confirmed.min(MAX_TABLE_ROWS as u64);
         let faults: Result<Vec<_>, _> = (1..)
             .zip(&digest.faults)

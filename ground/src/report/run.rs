@@ -1,20 +1,46 @@
-//! What a report is about: one period of the tables.
+//! What a report is about: some windows of the tables.
 
 use std::collections::BTreeSet;
 
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::window::Window;
 
 use super::ReportError;
 use crate::tables::{Query, Tables};
 
-/// One run of detection, or one period of ingest.
+/// A time without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// First second of the period.
+pub struct Stretch {
+    /// Its first second.
     pub from: UnixSeconds,
-    /// First second after it.
+    /// The first second after it.
     pub until: UnixSeconds,
+}
+
+impl Stretch {
+    /// The stretches that some windows fill, in the order of time.
+    #[must_use]
+    pub fn of(windows: impl IntoIterator<Item = Window>) -> Vec<Self> {
+        let mut windows: Vec<Window> = windows.into_iter().collect();
+        windows.sort_by_key(|window| window.start());
+        let mut stretches: Vec<Self> = Vec::new();
+        for window in windows {
+            match stretches.last_mut() {
+                Some(last) if window.start() <= last.until => last.until = last.until.max(window.end()),
+                _ => stretches.push(Self { from: window.start(), until: window.end() }),
+            }
+        }
+        stretches
+    }
+}
+
+/// One run of detection, or one period of ingest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What is reported, in the order of time. A single row with a wrong date lies decades before all others; what the
+    /// tables hold between them is not this run's.
+    pub stretches: Vec<Stretch>,
     /// The model that scored; the newest one where there were several, 0 for none.
     pub model: ModelVersion,
     /// Windows of aircraft with at least one failure.
@@ -26,6 +52,18 @@ pub struct Run {
 }
 
 impl Run {
+    /// First second of all.
+    #[must_use]
+    pub fn from(&self) -> UnixSeconds {
+        self.stretches.first().map_or(self.generated_at, |first| first.from)
+    }
+
+    /// First second after all.
+    #[must_use]
+    pub fn until(&self) -> UnixSeconds {
+        self.stretches.last().map_or(self.generated_at, |last| last.until)
+    }
+
     /// The run over everything the tables hold between two instants; where one is missing, from the first row, or to
     /// the end of the last.
     ///
@@ -47,9 +85,9 @@ impl Run {
         let first = rows.iter().map(|row| row.start).min();
         let last = rows.iter().map(|row| row.end).max();
         let until = until.or(last).unwrap_or(generated_at);
+        let from = since.or(first).unwrap_or(until).min(until);
         Ok(Self {
-            from: since.or(first).unwrap_or(until).min(until),
-            until,
+            stretches: vec![Stretch { from, until }],
             model: rows.iter().map(|row| row.model_version).max().unwrap_or_default(),
             windows: windows.len() as u64,
             rows: rows.len() as u64,

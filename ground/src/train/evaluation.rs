@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::rate::Rate;
 use cabinwatch_shared::zscore::{ZScore, ZStatus};
 use serde::Serialize;
 
-use super::{Training, linear_percentile};
+use super::{RATES, Training, linear_percentile, sorted_scores};
 use crate::history::{Aggregates, ArchiveSummary, ReadSummary};
 
 const PERCENTILES: [u8; 9] = [0, 1, 5, 25, 50, 75, 95, 99, 100];
@@ -60,9 +61,8 @@ impl Evaluation {
     /// Scores the training rows.
     #[must_use]
     pub fn of(aggregates: &Aggregates, training: &Training, version: ModelVersion, z_threshold: f64) -> Self {
-        let full = cabinwatch_shared::rate::Rate::FULL;
         let (mut anomaly_z, mut anomaly_iforest, mut anomaly_both) = (0, 0, 0);
-        let mut rows_of_rate = vec![0_u64; usize::from(full) + 1];
+        let mut rows_of_rate = vec![0_u64; RATES];
         let mut windows = BTreeSet::new();
         for row in aggregates.rows() {
             windows.insert(row.window.start());
@@ -75,8 +75,8 @@ impl Evaluation {
             rows_of_rate[usize::from(rate.hundredths())] += 1;
         }
         let can_score = |statistics| {
-            let zero = cabinwatch_shared::rate::Rate::from_hundredths(0);
-            zero.is_some_and(|zero| ZScore::of(zero, Some(statistics)).status() == ZStatus::Scored)
+            Rate::from_hundredths(0)
+                .is_some_and(|any| ZScore::of(any, Some(statistics)).status() == ZStatus::Scored)
         };
         Self {
             model_version: version,
@@ -99,15 +99,9 @@ impl Evaluation {
 }
 
 fn percentiles(training: &Training, rows_of_rate: &[u64]) -> Vec<Percentile> {
-    let mut weighted: Vec<(f64, u64)> = training
-        .scores
-        .iter()
-        .zip(rows_of_rate)
-        .filter_map(|(score, rows)| score.map(|score| (score.0, *rows)))
-        .collect();
-    weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let sorted = sorted_scores(&training.scores, rows_of_rate);
     let percentile = |percent: u8| {
-        linear_percentile(&weighted, f64::from(percent)).map(|score| Percentile { percent, score })
+        linear_percentile(&sorted, f64::from(percent)).map(|score| Percentile { percent, score })
     };
     PERCENTILES.into_iter().filter_map(percentile).collect()
 }

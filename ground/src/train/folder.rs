@@ -2,7 +2,7 @@
 //! signed with.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use cabinwatch_shared::fault_key::FaultKey;
@@ -14,6 +14,7 @@ use super::import::{ImportRecord, ImportedModel};
 use super::keys::{KeyError, SigningPair, public_hex, public_path, read_public};
 use super::{Evaluation, Training, stats_csv};
 use crate::config::ModelConfig;
+use crate::durable;
 use crate::history::Aggregates;
 
 /// The signed bundle.
@@ -63,6 +64,18 @@ pub enum FolderError {
     /// All versions are used up.
     #[error("{} has the last version there can be; start a new model folder", .0.display())]
     LastVersion(PathBuf),
+    /// Another model came first.
+    #[error(
+        "{} has got another model while model {} was made, so nothing is replaced; run it again",
+        dir.display(),
+        version.0
+    )]
+    Overtaken {
+        /// The folder.
+        dir: PathBuf,
+        /// The version that is taken by now.
+        version: ModelVersion,
+    },
     /// The key.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -175,7 +188,7 @@ impl ModelFolder {
     /// Puts what training made into the folder, each file as a whole, the bundle last.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When a file cannot be written, or another process has put a model there since [`Self::next_version`].
     pub fn write(
         &self,
         aggregates: &Aggregates,
@@ -185,13 +198,13 @@ impl ModelFolder {
         signer: PublicKey,
     ) -> Result<(), FolderError> {
         let statistics = aggregates.keys().zip(training.statistics.iter().copied());
-        self.put(statistics, (EVALUATION_FILE, evaluation), bundle, signer)
+        self.put(evaluation.model_version, statistics, (EVALUATION_FILE, evaluation), bundle, signer)
     }
 
     /// Puts what was imported into the folder, each file as a whole, the bundle last.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// As [`Self::write`].
     pub fn write_imported(
         &self,
         model: &ImportedModel,
@@ -199,7 +212,7 @@ impl ModelFolder {
         bundle: &[u8],
         signer: PublicKey,
     ) -> Result<(), FolderError> {
-        self.put(model.printed_statistics(), (IMPORT_FILE, record), bundle, signer)
+        self.put(record.model_version, model.printed_statistics(), (IMPORT_FILE, record), bundle, signer)
     }
 
     /// What the files beside the bundle say about where a model comes from.
@@ -216,6 +229,7 @@ impl ModelFolder {
 
     fn put<'a>(
         &self,
+        version: ModelVersion,
         statistics: impl Iterator<Item = (FaultKey<'a>, KeyStatistics)>,
         (origin_file, origin): (&'static str, &impl Serialize),
         bundle: &[u8],
@@ -228,6 +242,11 @@ impl ModelFolder {
         let mut origin = serde_json::to_vec_pretty(origin)
             .map_err(|error| FolderError::Encode { file: origin_file, reason: error.to_string() })?;
         origin.push(b'\n');
+        let _lock = self.lock()?;
+        // Two models of one version would be told apart by nobody: neither by aircraft nor by the tables.
+        if self.next_version()? != version {
+            return Err(FolderError::Overtaken { dir: self.dir.clone(), version });
+        }
         write_whole(&self.dir.join(STATISTICS_FILE), &statistics)?;
         write_whole(&self.dir.join(origin_file), &origin)?;
         // A key that lies elsewhere leaves its public half here, so that the folder can be checked by itself.
@@ -236,6 +255,12 @@ impl ModelFolder {
         // The other origin's file is about a model that is no longer here.
         let other = if origin_file == IMPORT_FILE { EVALUATION_FILE } else { IMPORT_FILE };
         remove(&self.dir.join(other))
+    }
+
+    /// Keeps other processes from putting a model here until the file is closed.
+    fn lock(&self) -> Result<File, FolderError> {
+        let locked = File::open(&self.dir).and_then(|dir| dir.lock().map(|()| dir));
+        locked.map_err(|source| FolderError::Write { path: self.dir.clone(), source })
     }
 }
 
@@ -257,15 +282,6 @@ fn remove(path: &Path) -> Result<(), FolderError> {
     }
 }
 
-/// Writes a file so that a reader sees the old one or the new one, also after a power cut.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
-    let temporary = path.with_added_extension("tmp");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    write().map_err(|source| FolderError::Write { path: path.to_owned(), source })
+    durable::replace(path, bytes).map_err(|source| FolderError::Write { path: path.to_owned(), source })
 }

@@ -96,7 +96,7 @@ impl ForestSettings {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TrainError {
     /// Nothing to train on.
-    #[error("there is nothing to train on: the files hold no row with state FAIL")]
+    #[error("there is nothing to train on: in all that was read there is no failure")]
     NoRows,
     /// Rows of a width that does not fit.
     #[error("rows of {0} features do not fit: a forest has 1 to {MAX_FEATURES}, and every row as many")]

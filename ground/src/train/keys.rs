@@ -85,7 +85,10 @@ impl SigningPair {
         getrandom::fill(&mut secret).map_err(KeyError::Random)?;
         let pair = Self(SigningKey::from_bytes(&secret));
         write_new(path, &HEXLOWER_PERMISSIVE.encode(&secret), 0o600)?;
-        write_new(&public, &public_hex(pair.public()), 0o644)?;
+        write_new(&public, &public_hex(pair.public()), 0o644).inspect_err(|_| {
+            // Nobody knows its public half, and it would be in the way of the next try.
+            let _ = fs::remove_file(path);
+        })?;
         Ok(pair)
     }
 
@@ -120,14 +123,15 @@ fn read_hex(path: &Path) -> Result<[u8; 32], KeyError> {
 }
 
 fn write_new(path: &Path, hex: &str, mode: u32) -> Result<(), KeyError> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        writeln!(file, "{hex}")?;
-        file.sync_all()
-    };
-    write().map_err(|source| match source.kind() {
+    let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
         _ => KeyError::Write { path: path.to_owned(), source },
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    writeln!(file, "{hex}").and_then(|()| file.sync_all()).map_err(|error| {
+        // Half a key would be taken for one that is damaged.
+        let _ = fs::remove_file(path);
+        failed(error)
     })
 }
 

@@ -1,7 +1,7 @@
 //! Training: statistics of every fault key, an isolation forest over all rates, and the signed bundle of both.
 //!
-//! [`Training::of`] computes everything from counted rows; [`folder::write`] puts it into a model folder. Nothing
-//! here depends on the order of rows or the number of threads, and the forest only on its `random_state`.
+//! [`Training::of`] computes everything from counted rows; [`folder::ModelFolder::write`] puts it into a model folder.
+//! Nothing here depends on the order of rows or the number of threads, and the forest only on its `random_state`.
 
 mod bundle;
 pub mod evaluation;
@@ -96,13 +96,18 @@ fn offset(share: f64, scores: &[Option<ForestScore>], rows_of_rate: &[u64]) -> R
     if !(share > 0.0 && share <= 0.5) {
         return Err(TrainError::Contamination(share));
     }
-    let mut weighted: Vec<(f64, u64)> = scores
+    linear_percentile(&sorted_scores(scores, rows_of_rate), 100.0 * share).ok_or(TrainError::NoRows)
+}
+
+/// The scores that occur, each with how many rows have it, from the lowest on.
+fn sorted_scores(scores: &[Option<ForestScore>], rows_of_rate: &[u64]) -> Vec<(f64, u64)> {
+    let mut sorted: Vec<(f64, u64)> = scores
         .iter()
         .zip(rows_of_rate)
         .filter_map(|(score, rows)| score.map(|score| (score.0, *rows)))
         .collect();
-    weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    linear_percentile(&weighted, 100.0 * share).ok_or(TrainError::NoRows)
+    sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    sorted
 }
 
 #[cfg(test)]

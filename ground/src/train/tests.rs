@@ -58,6 +58,15 @@ fn model_config(dir: &Path) -> ModelConfig {
 
 fn retrain(folder: &ModelFolder, aggregates: &Aggregates) -> Result<ModelVersion, FolderError> {
     let version = folder.next_version()?;
+    retrain_as(version, folder, aggregates)?;
+    Ok(version)
+}
+
+fn retrain_as(
+    version: ModelVersion,
+    folder: &ModelFolder,
+    aggregates: &Aggregates,
+) -> Result<(), FolderError> {
     let training = train(aggregates, |_| ());
     let (signer, _) = folder.signing_pair()?;
     let settings = BundleSettings {
@@ -69,8 +78,7 @@ fn retrain(folder: &ModelFolder, aggregates: &Aggregates) -> Result<ModelVersion
     };
     let bytes = bundle(aggregates, &training, &settings, &signer).expect("a bundle");
     let evaluation = Evaluation::of(aggregates, &training, version, 3.0);
-    folder.write(aggregates, &training, &evaluation, &bytes, signer.public())?;
-    Ok(version)
+    folder.write(aggregates, &training, &evaluation, &bytes, signer.public())
 }
 
 #[test]
@@ -215,6 +223,18 @@ fn a_damaged_or_foreign_bundle_is_never_scored_with() {
     assert!(folder.open_model(&bytes, &[folder.trusted().expect("a key")]).is_err());
     fs::write(folder.bundle_path(), &bytes).expect("written");
     assert!(matches!(folder.next_version(), Err(FolderError::Bundle { .. })));
+}
+
+#[test]
+fn of_two_trainings_at_once_only_the_first_leaves_its_model() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = ModelFolder::of(&model_config(dir.path())).expect("named");
+    let both = folder.next_version().expect("free");
+    retrain_as(both, &folder, &usual()).expect("the first");
+    let first = folder.read_bundle().expect("there");
+    let overtaken = retrain_as(both, &folder, &aggregates(&[(0, "A", "x", 1, 1)])).expect_err("the second");
+    assert!(matches!(overtaken, FolderError::Overtaken { version: ModelVersion(1), .. }), "{overtaken}");
+    assert_eq!(folder.read_bundle().expect("there"), first);
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// The password is a file's first line: one line break at its end is none of it.
+    /// The password is what a file holds; the line breaks that editors put at its end are none of it.
     pub fn new(user: &str, password: &str) -> Self {
         Self { user: user.to_owned(), password: password.trim_end_matches(['\r', '\n']).to_owned() }
     }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_the_files_first_line() {
+    fn line_breaks_at_the_end_of_the_file_are_no_part_of_the_password() {
         assert_eq!(
             Login::new("ops", "hunter2\r\n").credentials(),
             Login::new("ops", "hunter2").credentials()

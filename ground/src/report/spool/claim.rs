@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::record::Record;
 use super::{MAIL, RECORD, SpoolError};
-use crate::report::durable;
+use crate::durable;
 
 /// A mail of the queue that no other process may touch while this lives.
 ///

@@ -33,9 +33,9 @@ pub use record::{Fate, MailState, Recipient};
 pub use room::{Dropped, WhyDropped};
 pub use round::{Round, RoundMail, Which};
 
-use super::durable;
 use super::message::Letter;
 use crate::config::MailConfig;
+use crate::durable;
 
 const QUEUE: &str = "queue";
 const SENT: &str = "sent";
@@ -84,7 +84,9 @@ pub enum SpoolError {
     #[error("another process is sending the mail {0} at this moment; try again")]
     BeingSent(String),
     /// No room, and nothing that could make room.
-    #[error("mail spool: all {0} mails it may hold are being sent at this moment; raise mail.spool_mails")]
+    #[error(
+        "mail spool: none of the {0} mails it may hold can be given up: each is being sent at this moment, or its record cannot be read; raise mail.spool_mails"
+    )]
     Full(usize),
 }
 
@@ -279,7 +281,8 @@ impl Spool {
 }
 
 fn build(folder: &Path, letter: &Letter, now: UnixSeconds) -> io::Result<()> {
-    fs::create_dir(folder)?;
+    // It lies in the spool's own folder at first, which whoever runs this may have made for all to read.
+    DirBuilder::new().mode(0o700).create(folder)?;
     durable::create(&folder.join(MAIL), &letter.bytes)?;
     durable::create(&folder.join(RECORD), &serde_json::to_vec_pretty(&Record::new(letter, now))?)?;
     durable::sync_folder(folder)

@@ -8,7 +8,7 @@ use cabinwatch_shared::time::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
 use super::{Spool, SpoolError};
-use crate::report::durable;
+use crate::durable;
 
 /// The wait grows up to this many times the shortest.
 const MOST_GROWTH: u32 = 16;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::claim::Claim;
 use super::pause::after;
 use super::{DROPPED, MailState, SENT, Spool, SpoolError, name_of};
-use crate::report::durable;
+use crate::durable;
 
 /// Records of mails that are done with: a month of one mail every five minutes.
 const MOST_REMEMBERED: usize = 10_000;

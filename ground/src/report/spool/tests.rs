@@ -1,6 +1,7 @@
 //! The spool by itself, with a server that is not there.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::config::MailConfig;
@@ -210,6 +211,26 @@ fn what_dead_processes_left_unfinished_is_deleted_after_a_while() {
     fixture.spool().clean(now + Duration::from_secs(2 * 3600)).expect("cleaned");
     assert!(!folder.exists() && !file.exists());
     assert_eq!(fixture.names(), ["a"]);
+}
+
+/// In containers nearly every process has the id 1, the one that was killed here before as well as the next one.
+#[test]
+fn what_a_process_of_the_same_id_left_is_in_nobodys_way() {
+    let fixture = Fixture::new();
+    fixture.put("a", NOW);
+    let left_by_it =
+        |number: u32| fixture.spool().folder().join(format!(".unfinished-{}-{number}", std::process::id()));
+    (0..5000).for_each(|number| fs::create_dir(left_by_it(number)).expect("made"));
+    assert_eq!(fixture.put("b", NOW), Put::Queued(vec![]));
+    assert!((0..5000).all(|number| left_by_it(number).exists()));
+}
+
+#[test]
+fn nobody_else_can_look_into_a_mail_wherever_it_lies() {
+    let fixture = Fixture::new();
+    let aside = fixture.folder.path().join(durable::unfinished_name());
+    build(&aside, &letter(), NOW).expect("built");
+    assert_eq!(fs::metadata(&aside).expect("there").permissions().mode() & 0o777, 0o700);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use data_encoding::BASE64;
 use tempfile::TempDir;
 
 use crate::config::{Config, Language, MailConfig, TablesConfig};
-use crate::report::{Mailer, ReportError, Reported, Run};
+use crate::report::{Mailer, ReportError, Reported, Run, Stretch};
 use crate::tables::{
     Batch, FrameId, LossRecord, Query, ScoredRow, ScoredWindow, Table, TableRow, Tables, WindowVersion, open,
 };
@@ -28,6 +28,11 @@ impl Morning {
     pub fn minute(&self, minute: i64) -> UnixSeconds {
         UnixSeconds(1_795_248_600 + 60 * minute)
     }
+}
+
+/// So many minutes of the period.
+pub fn minutes(from: i64, until: i64) -> Stretch {
+    Stretch { from: MORNING.minute(from), until: MORNING.minute(until) }
 }
 
 const WINDOWS: i64 = 48;
@@ -132,8 +137,7 @@ impl Fixture {
     pub fn run(&self) -> Run {
         let rows = self.windows.borrow().iter().map(|window| window.rows.len() as u64).sum();
         Run {
-            from: MORNING.minute(0),
-            until: MORNING.minute(240),
+            stretches: vec![minutes(0, 240)],
             model: ModelVersion(7),
             windows: self.windows.borrow().len() as u64,
             rows,

@@ -4,12 +4,13 @@ mod fixture;
 
 use std::path::Path;
 
-use fixture::{Fixture, MORNING, Mime, Rates};
+use cabinwatch_shared::window::{Window, WindowLength};
+use fixture::{Fixture, MORNING, Mime, Rates, minutes};
 use proptest::prelude::*;
 
 use super::attachment::Attachment;
 use super::identity::Identity;
-use super::{ReportError, Run};
+use super::{ReportError, Run, Stretch};
 use crate::config::Language;
 use crate::tables::{Query, Table, TableRow};
 
@@ -227,9 +228,9 @@ fn other_periods_models_languages_tables_or_anomalies_make_another_report() {
     let nothing = Attachment { csv: b"header\n".to_vec(), left_out: 0 };
     let name = |run: &Run| Identity::new("sqlite:///a.db", run, Language::En, &nothing).file_name();
     let first = name(&run);
-    assert_eq!(first, name(&Run { generated_at: MORNING.minute(999), ..run }));
-    assert_ne!(first, name(&Run { from: MORNING.minute(5), ..run }));
-    assert_ne!(first, name(&Run { model: cabinwatch_shared::model::ModelVersion(9), ..run }));
+    assert_eq!(first, name(&Run { generated_at: MORNING.minute(999), ..run.clone() }));
+    assert_ne!(first, name(&Run { stretches: vec![minutes(5, 240)], ..run.clone() }));
+    assert_ne!(first, name(&Run { model: cabinwatch_shared::model::ModelVersion(9), ..run.clone() }));
     assert_ne!(first, Identity::new("sqlite:///a.db", &run, Language::Tr, &nothing).file_name());
     assert_ne!(first, Identity::new("sqlite:///b.db", &run, Language::En, &nothing).file_name());
     let something = Attachment { csv: b"header\nrow\n".to_vec(), left_out: 0 };
@@ -242,11 +243,11 @@ fn a_run_of_the_tables_covers_what_they_hold() {
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
     let run = Run::of_tables(&*fixture.tables(), None, None, MORNING.minute(999)).expect("read");
     assert_eq!(
-        (run.from, run.until, run.rows, run.windows),
+        (run.from(), run.until(), run.rows, run.windows),
         (MORNING.minute(0), MORNING.minute(240), 48, 48)
     );
     let swapped =
-        Run::of_tables(&*fixture.tables(), Some(MORNING.minute(5)), Some(MORNING.minute(0)), run.until);
+        Run::of_tables(&*fixture.tables(), Some(MORNING.minute(5)), Some(MORNING.minute(0)), run.until());
     assert!(matches!(swapped, Err(ReportError::Period { .. })));
 }
 
@@ -275,9 +276,31 @@ proptest! {
 fn only_the_runs_period_is_reported() {
     let fixture = Fixture::new();
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
-    let early = Run { until: MORNING.minute(60), ..fixture.run() };
+    let early = Run { stretches: vec![minutes(0, 60)], ..fixture.run() };
     let sent = fixture.try_report(&early).expect("written");
     assert_eq!(sent.confirmed, 0);
     let all = fixture.tables().rows(Table::CombinedRepeated, &Query::default()).expect("rows");
     assert_eq!(all.len(), 3);
+}
+
+#[test]
+fn what_lies_between_the_windows_of_a_run_is_not_reported() {
+    let fixture = Fixture::new();
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
+    fixture.loss(120);
+    let run = |stretches| Run { stretches, ..fixture.run() };
+    let around = run(vec![minutes(-1_000_000, -999_995), minutes(0, 5), minutes(235, 240)]);
+    let sent = fixture.try_report(&around).expect("written");
+    assert_eq!(sent.confirmed, 0);
+    assert!(!Mime::read(sent.path().expect("a file")).text().contains("Data is missing"));
+    let of_anomalies = run(vec![minutes(0, 5), minutes(210, 220), minutes(220, 225)]);
+    assert_eq!(fixture.try_report(&of_anomalies).expect("written").confirmed, 3);
+}
+
+#[test]
+fn windows_that_follow_each_other_are_one_stretch() {
+    let window = |minute| Window::containing(MORNING.minute(minute).millis(), WindowLength::FIVE_MINUTES);
+    let stretches = Stretch::of([10, 0, 5, 5, 60].map(window));
+    assert_eq!(stretches, [minutes(0, 15), minutes(60, 65)]);
+    assert_eq!(Stretch::of([]), []);
 }

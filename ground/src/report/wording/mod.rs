@@ -126,7 +126,7 @@ pub(super) trait Wording: Sync {
     /// How many faults have no picture.
     fn more_faults(&self, faults: u64) -> String;
 
-    /// How many of the oldest rows even the attachment leaves out.
+    /// How many rows even the attachment leaves out.
     fn attachment_cut(&self, rows: u64) -> String;
 
     /// A picture in words.
