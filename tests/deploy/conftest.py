@@ -54,6 +54,7 @@ def container(engine):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """`N passed; M failed`, as cargo prints it."""
-    count = {name: len(terminalreporter.stats.get(name, [])) for name in ("passed", "failed", "error")}
-    print(f"\ndeployment: {count['passed']} passed; {count['failed'] + count['error']} failed")
+    """`N passed; M failed; K ignored`, as cargo prints it."""
+    count = {name: len(terminalreporter.stats.get(name, [])) for name in ("passed", "failed", "error", "skipped")}
+    failed = count["failed"] + count["error"]
+    print(f"\ndeployment: {count['passed']} passed; {failed} failed; {count['skipped']} ignored")
