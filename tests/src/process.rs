@@ -183,7 +183,12 @@ impl Process {
         self.running.as_mut().unwrap_or_else(|| panic!("{name} was not started"))
     }
 
-    fn id(&self) -> u32 {
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it was not started.
+    #[must_use]
+    pub fn id(&self) -> u32 {
         self.running.as_ref().unwrap_or_else(|| panic!("{} was not started", self.name())).id()
     }
 
