@@ -28,7 +28,7 @@ def ground_image(engine, tmp_path_factory):
     shutil.copy(built("cabinwatch-ground"), context)
     file = DEPLOY / "containers/ground.Containerfile"
     tag = "localhost/cabinwatch-test/ground"
-    return engine.build(tag, file, context, BASE_IMAGE=engine.base(), PROGRAM="given")
+    return engine.build(tag, file, context, BASE_IMAGE=engine.base())
 
 
 @pytest.fixture(scope="session")
