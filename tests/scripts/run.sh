@@ -11,7 +11,9 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 export CARGO_TERM_PROGRESS_WHEN=never
-readonly LOG=.cache/test-stage.log
+LOG=$(mktemp)
+readonly LOG
+trap 'rm -f "$LOG"' EXIT
 # What is run, in this order: cheap and telling first, then what needs the programs.
 readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo
     operations smtp kill mosquitto cassandra hdfs faults deploy)
@@ -114,7 +116,6 @@ run_stage() {
 
 main() {
     local name
-    mkdir -p .cache
     for name in "${@:-${STAGES[@]}}"; do
         declare -F "stage_$name" >/dev/null || {
             echo "run.sh: there is no stage '$name'; there are: ${STAGES[*]}" >&2
