@@ -92,10 +92,17 @@ impl Broker {
 /// A broker that lets everybody in, and keeps what it must remember in this folder.
 fn write_settings(folder: &Path, port: u16) -> PathBuf {
     let settings = format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n",
-        folder.display()
+        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n{}",
+        folder.display(),
+        mosquitto_user()
     );
     let file = folder.join("mosquitto.conf");
     fs::write(&file, settings).expect("the configuration can be written");
     file
+}
+
+/// A setting for mosquitto. Root's would otherwise become a user of its own, who may neither read a test's folder nor
+/// save anything in it.
+pub(crate) fn mosquitto_user() -> &'static str {
+    if nix::unistd::geteuid().is_root() { "user root\n" } else { "" }
 }

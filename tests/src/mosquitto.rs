@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::authority::Authority;
-use crate::broker::{free_port, mosquitto};
+use crate::broker::{free_port, mosquitto, mosquitto_user};
 use crate::mqtt::{Access, Tls};
 use crate::process::Process;
 use crate::program::{Ended, ground};
@@ -76,10 +76,7 @@ impl FleetBroker {
         command.arg("--ground-listen").arg(format!("127.0.0.1:{}", self.ports.1));
         Ended::well(&mut command);
         let mut settings = fs::read_to_string(self.folder.join("mosquitto.conf")).expect("it was written");
-        if nix::unistd::geteuid().is_root() {
-            // It would become a user of its own, who may not read a test's folder.
-            settings.push_str("user root\n");
-        }
+        settings.push_str(mosquitto_user());
         fs::write(self.folder.join("run.conf"), settings).expect("the configuration can be written");
         if self.identity == Identity::Certificates {
             tails.iter().chain(&["ingest", "publish"]).for_each(|name| self.issue(name));
