@@ -1,20 +1,16 @@
 """Scores the newest EDR files every five minutes, the default length of a window."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from airflow.sdk import DAG
-from cabinwatch_pods import ground
+from cabinwatch_pods import ONE_AT_A_TIME, ground
 
 with DAG(
     dag_id="cabinwatch_detect",
     description="Cabinwatch: score the newest EDR files, write the tables, send the report",
     schedule="*/5 * * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    # Files that were missed are not made up for by the dozen: `detect` reads the newest ones.
-    catchup=False,
-    max_active_runs=1,
     dagrun_timeout=timedelta(minutes=10),
-    tags=["cabinwatch"],
+    **ONE_AT_A_TIME,
 ):
     ground(
         "detect",

@@ -1,4 +1,5 @@
-"""The pod that a task of Cabinwatch's runs in. It is the one of the CronJobs in deploy/kubernetes.
+"""What Cabinwatch's two Airflow DAGs share: when they may run, and the pod of a task, which is that of the CronJobs in
+deploy/kubernetes.
 
 The environment of Airflow's DAG processor and workers may set CABINWATCH_IMAGE and CABINWATCH_NAMESPACE. Everything else
 comes from the namespace: the ConfigMap `cabinwatch-ground` (ground.toml), the Secrets `cabinwatch-ground` and, for retrain,
@@ -7,7 +8,7 @@ them, a ConfigMap `hadoop-conf` with its site files.
 """
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import models as k8s
@@ -16,7 +17,13 @@ IMAGE = os.environ.get("CABINWATCH_IMAGE", "registry.example.com/cabinwatch-grou
 NAMESPACE = os.environ.get("CABINWATCH_NAMESPACE", "cabinwatch")
 # The user of the image. Files of a Secret belong to its group.
 USER = 65532
-
+# Of every DAG: runs that were missed are not made up for, and none begins before the last has ended.
+ONE_AT_A_TIME = {
+    "start_date": datetime(2026, 1, 1, tzinfo=timezone.utc),
+    "catchup": False,
+    "max_active_runs": 1,
+    "tags": ["cabinwatch"],
+}
 
 MOUNTS = [
     k8s.V1VolumeMount(name="config", mount_path="/etc/cabinwatch", read_only=True),

@@ -1,19 +1,16 @@
 """Trains the fleet's model once a day, and sends it to the aircraft."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from airflow.sdk import DAG
-from cabinwatch_pods import ground
+from cabinwatch_pods import ONE_AT_A_TIME, ground
 
 with DAG(
     dag_id="cabinwatch_retrain",
     description="Cabinwatch: train and sign the fleet's model, then put it on the broker",
     schedule="30 2 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    catchup=False,
-    max_active_runs=1,
     dagrun_timeout=timedelta(hours=8),
-    tags=["cabinwatch"],
+    **ONE_AT_A_TIME,
 ):
     retrain = ground(
         "retrain",

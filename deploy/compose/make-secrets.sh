@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Makes what the stack needs and nobody else may have: the broker's access list and users, an authority, and the broker's
-# certificate. As root; run it again when the fleet changes, then `docker compose kill -s HUP broker`.
+# certificate. As root; run it again when the fleet changes, then `docker compose kill -s HUP broker`. To renew the
+# certificate, or for another BROKER_HOST, delete broker/certs/broker.pem first, and restart the broker.
 #
 #   make-secrets.sh TAILS      file with the aircraft's tails, one a line
 #
 # It leaves secrets/passwords/TAIL and secrets/ca.pem: give both to that aircraft, and delete the password.
 #
-# Variables: BROKER_HOST, under which aircraft reach the broker; GROUND_IMAGE; ENGINE, docker or podman.
+# Variables: BROKER_HOST, the name or address under which aircraft reach the broker; GROUND_IMAGE; ENGINE, docker or
+# podman.
 set -euo pipefail
 tails=$(realpath "${1:?name the file with the tails of the aircraft, one a line}")
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -20,16 +22,31 @@ mkdir -p broker/certs secrets/passwords
     broker-config --tails /tails --out /broker --identity passwords \
     --installed-at /mosquitto/config --data /mosquitto/data >/dev/null
 
+# openssl says how it gets on, which nobody needs to know before it fails.
+quietly() {
+    local said
+    said=$("$@" 2>&1) || {
+        printf 'make-secrets.sh: %s\n' "$said" >&2
+        exit 1
+    }
+}
+
 # A key, and a request to certify it, or with -x509 a certificate.
-new_key() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc "$@" 2>/dev/null; }
+new_key() { quietly openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc "$@"; }
 
 if ! [ -f secrets/ca.pem ]; then
     new_key -x509 -days 3650 -subj "/CN=Cabinwatch broker authority" -keyout secrets/ca.key -out secrets/ca.pem
 fi
 if ! [ -f broker/certs/broker.pem ]; then
-    new_key -subj /CN=broker -keyout broker/certs/broker.key |
-        openssl x509 -req -days 825 -CA secrets/ca.pem -CAkey secrets/ca.key -out broker/certs/broker.pem \
-            -extfile <(echo "subjectAltName=DNS:broker,DNS:${BROKER_HOST:-localhost}") 2>/dev/null
+    case ${BROKER_HOST:=localhost} in
+    *:* | [0-9]*.[0-9]*.[0-9]*.[0-9]*) host=IP:$BROKER_HOST ;;
+    *) host=DNS:$BROKER_HOST ;;
+    esac
+    new_key -subj /CN=broker -keyout broker/certs/broker.key -out broker/certs/broker.csr
+    quietly openssl x509 -req -days 825 -in broker/certs/broker.csr -CA secrets/ca.pem -CAkey secrets/ca.key \
+        -extfile <(echo "subjectAltName=DNS:broker,$host") -out broker/certs/broker.new
+    rm broker/certs/broker.csr
+    mv broker/certs/broker.new broker/certs/broker.pem
 fi
 
 # Passwords leave the folder that the broker sees. There are new ones for new names only.

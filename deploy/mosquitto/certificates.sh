@@ -26,6 +26,15 @@ readonly dir=$1 hosts=$2 tails=$3
 [ -r "$tails" ] || fail "cannot read the list of tails $tails"
 mkdir -p "$dir"
 
+# openssl says how it gets on, which nobody needs to know before it fails.
+quietly() {
+    local said
+    said=$("$@" 2>&1) || {
+        printf 'certificates.sh: %s\n' "$said" >&2
+        exit 1
+    }
+}
+
 new_key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc)
 
 # As subjectAltName wants them: addresses and names differ.
@@ -44,17 +53,17 @@ alternative_names() {
 issue() {
     local name=$1 extensions=$2
     [ ! -e "$dir/$name.pem" ] || return 0
-    openssl req "${new_key[@]}" -subj "/CN=$name" -keyout "$dir/$name.key" -out "$dir/$name.csr" 2>/dev/null
-    openssl x509 -req -in "$dir/$name.csr" -CA "$dir/ca.pem" -CAkey "$dir/ca.key" -days "$DAYS" \
-        -extfile <(printf 'basicConstraints=critical,CA:FALSE\n%s\n' "$extensions") -out "$dir/$name.new" 2>/dev/null
+    quietly openssl req "${new_key[@]}" -subj "/CN=$name" -keyout "$dir/$name.key" -out "$dir/$name.csr"
+    quietly openssl x509 -req -in "$dir/$name.csr" -CA "$dir/ca.pem" -CAkey "$dir/ca.key" -days "$DAYS" \
+        -extfile <(printf 'basicConstraints=critical,CA:FALSE\n%s\n' "$extensions") -out "$dir/$name.new"
     rm "$dir/$name.csr"
     mv "$dir/$name.new" "$dir/$name.pem"
     echo "$dir/$name.pem"
 }
 
 if [ ! -e "$dir/ca.pem" ]; then
-    openssl req -x509 "${new_key[@]}" -days "$AUTHORITY_DAYS" -subj "/CN=Cabinwatch fleet" \
-        -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$dir/ca.key" -out "$dir/ca.pem" 2>/dev/null
+    quietly openssl req -x509 "${new_key[@]}" -days "$AUTHORITY_DAYS" -subj "/CN=Cabinwatch fleet" \
+        -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$dir/ca.key" -out "$dir/ca.pem"
     echo "$dir/ca.pem"
 fi
 issue broker "extendedKeyUsage=serverAuth

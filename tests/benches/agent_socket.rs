@@ -9,11 +9,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cabinwatch_tests::broker::{Broker, Kind};
-use cabinwatch_tests::program::{Ended, agent, built, ground};
+use cabinwatch_tests::process::Process;
+use cabinwatch_tests::program::{Ended, agent, ground};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
@@ -95,23 +96,20 @@ fn medians(runs: &[Figures]) -> [f64; 3] {
 fn measure(program: Program, model: &Published, rate: Option<f64>) -> Result<Figures> {
     let folder = tempfile::tempdir()?;
     let socket = folder.path().join("events.sock");
-    let mut child = match program {
-        Program::BareLoop => Command::new(std::env::current_exe()?)
-            .arg("--bare-loop")
-            .args([&socket, &folder.path().join("bare.db")])
-            .spawn()?,
+    let mut process = match program {
+        Program::BareLoop => start_bare_loop(folder.path(), &socket)?,
         Program::Agent => start_agent(folder.path(), &socket, model)?,
     };
     let sender = wait_for_socket(folder.path(), &socket)?;
-    let before = cpu_seconds(child.id())?;
+    let before = cpu_seconds(process.id())?;
     let started = Instant::now();
     send(&sender, rate)?;
     // A datagram socket is a queue: once this last event is stored, all before it are.
     finish(program, folder.path(), &sender)?;
     let elapsed = started.elapsed().as_secs_f64();
-    let cpu = cpu_seconds(child.id())? - before;
-    let resident_mib = peak_resident_kib(child.id())? / 1024.0;
-    stop(&mut child)?;
+    let cpu = cpu_seconds(process.id())? - before;
+    let resident_mib = process.peak_memory() as f64 / 1024.0;
+    process.kill();
     let per_100_000 = EVENTS as f64 / 100_000.0;
     Ok(Figures {
         events_per_second: EVENTS as f64 / elapsed,
@@ -142,8 +140,16 @@ impl Published {
     }
 }
 
+fn start_bare_loop(folder: &Path, socket: &Path) -> Result<Process> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--bare-loop").args([socket, &folder.join("bare.db")]);
+    let mut process = Process::new(command, &folder.join("bare.log"));
+    process.start();
+    Ok(process)
+}
+
 /// Starts an agent and waits until it scores with the model.
-fn start_agent(folder: &Path, socket: &Path, model: &Published) -> Result<Child> {
+fn start_agent(folder: &Path, socket: &Path, model: &Published) -> Result<Process> {
     let config = folder.join("agent.toml");
     let text = format!(
         "tail = \"TC-BENCH\"\n[store]\npath = \"{}\"\n[sources]\nevent_socket = \"{}\"\nspool = \"{}\"\n\
@@ -155,19 +161,15 @@ fn start_agent(folder: &Path, socket: &Path, model: &Published) -> Result<Child>
         model.key,
     );
     std::fs::write(&config, text)?;
-    let child = Command::new(built("cabinwatch-agent"))
-        .arg("run")
-        .arg("--config")
-        .arg(&config)
-        .stdout(Stdio::null())
-        .spawn()?;
     let config = config.display().to_string();
+    let mut process = Process::new(agent(["run", "--config", &config]), &folder.join("agent.log"));
+    process.start();
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let status = Ended::of(&mut agent(["status", "--config", &config, "--json"]));
         let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap_or_default();
         if status["model"]["version"].as_u64() == Some(1) {
-            return Ok(child);
+            return Ok(process);
         }
         if Instant::now() > deadline {
             return Err("the agent did not take the model".into());
@@ -251,21 +253,6 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
     let ticks =
         |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).ok_or("unreadable stat");
     Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
-}
-
-fn peak_resident_kib(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
-}
-
-fn stop(child: &mut Child) -> Result<()> {
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(i32::try_from(child.id())?),
-        nix::sys::signal::SIGTERM,
-    )?;
-    child.wait()?;
-    Ok(())
 }
 
 /// The floor: receive, insert, commit. No parsing, no windows, no scores.

@@ -56,7 +56,8 @@ def dag_of(dag):
     }
 
 
-bag = DagBag(str(folder), bundle_name="cabinwatch", safe_mode=False)
+# As Airflow does by itself, it passes over files that don't look like DAGs.
+bag = DagBag(str(folder), bundle_name="cabinwatch", safe_mode=True)
 found = {
     "errors": bag.import_errors,
     "dags": {dag_id: dag_of(dag) for dag_id, dag in bag.dags.items()},

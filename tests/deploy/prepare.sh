@@ -30,6 +30,7 @@ debian_base() {
     # Without documentation, as the slim images have it.
     debootstrap --variant=minbase bookworm "$root" >"$CACHE/debootstrap.log" 2>&1 || {
         tail "$CACHE/debootstrap.log" >&2
+        rm -rf "$root"
         return 1
     }
     rm -rf "$root"/usr/share/{doc,man,info,locale}/* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*

@@ -15,6 +15,8 @@ from places import CACHE, DEPLOY, HERE, ROOT, TOOLS, USER, eventually, ground, r
 
 COMPOSE = DEPLOY / "compose"
 TAIL = "TC-LJB"
+# Where aircraft reach the broker: an address, which a certificate names in another way than a name.
+HOST = "127.0.0.1"
 # Windows of the agent and of this file.
 WINDOW = 300
 
@@ -45,7 +47,7 @@ class Stack:
         """As the documentation says."""
         tails = self.folder / "tails.txt"
         tails.write_text("\n".join(fleet))
-        environment = {**self.environment, "ENGINE": str(self.engine.program)}
+        environment = {**self.environment, "ENGINE": str(self.engine.program), "BROKER_HOST": HOST}
         run(self.folder / "make-secrets.sh", tails, env=environment)
 
     def compose(self, *command, **options):
@@ -111,7 +113,7 @@ def aircraft(engine, agent_image, stack):
     shutil.copy(stack.folder / "secrets/ca.pem", folder / "ca.pem")
     (folder / "agent.toml").write_text(
         f'tail = "{TAIL}"\nwindow_seconds = {WINDOW}\n'
-        f'[link]\nbroker = "mqtts://localhost:8883"\nuser = "{TAIL}"\npassword_file = "/etc/cabinwatch/password"\n'
+        f'[link]\nbroker = "mqtts://{HOST}:8883"\nuser = "{TAIL}"\npassword_file = "/etc/cabinwatch/password"\n'
         'ca_file = "/etc/cabinwatch/ca.pem"\ndrain_bytes_per_second = 10000000\n'
         '[[sources.replay]]\npath = "/edr"\nspeed = 0\n'
     )
@@ -177,7 +179,7 @@ class TestTheStack:
         engine.podman("healthcheck", "run", stack.name("ingest"))
 
     def test_the_broker_lets_nobody_in_without_a_password(self, engine, stack):
-        publish = ["mosquitto_pub", "-h", "localhost", "-p", "8883", "--cafile", "/ca.pem", "-V", "5", "-q", "1"]
+        publish = ["mosquitto_pub", "-h", HOST, "-p", "8883", "--cafile", "/ca.pem", "-V", "5", "-q", "1"]
         message = ["-t", f"cabinwatch/v1/{TAIL}/up/frames", "-m", "x"]
         outside = [*engine.outside, "-v", f"{stack.folder}/secrets/ca.pem:/ca.pem:ro"]
         image = stack.environment["BROKER_IMAGE"]

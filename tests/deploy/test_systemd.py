@@ -5,9 +5,10 @@ import re
 import shutil
 
 import pytest
-from places import DEPLOY, HERE, built, ground, run
+from places import DEPLOY, HERE, ROOT, built, ground, run
 
-UNITS = sorted((DEPLOY / "systemd").iterdir())
+UNITS = sorted([*(DEPLOY / "systemd").iterdir(), ROOT / "cross/cabinwatch-agent.service"])
+PROGRAM = re.compile(r"/usr/bin/(cabinwatch-\w+)")
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 # Where 0 is nothing allowed and 100 everything; the rest is the network, which each of them is for.
 MOST_EXPOSED = 15
@@ -18,7 +19,7 @@ SECRET = "a-password-nobody-may-see"
 def test_systemd_understands_every_line(unit, tmp_path):
     # The program of a unit has to exist where it is verified.
     for other in UNITS:
-        text = other.read_text().replace("/usr/bin/cabinwatch-ground", str(built("cabinwatch-ground")))
+        text = PROGRAM.sub(lambda found: str(built(found[1])), other.read_text())
         (tmp_path / other.name).write_text(text)
     # It ends with 0 all the same when it says that it does not know a key.
     assert run("systemd-analyze", "verify", tmp_path / unit.name).stderr == ""
@@ -31,10 +32,10 @@ def test_the_sandbox_is_tight(unit):
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_every_command_line_is_one_of_the_program(unit):
-    commands = re.findall(r"^ExecStart=/usr/bin/cabinwatch-ground (.*)$", unit.read_text(), re.MULTILINE)
+    commands = re.findall(rf"^ExecStart={PROGRAM.pattern} (.*)$", unit.read_text(), re.MULTILINE)
     assert commands
-    for command in commands:
-        ground(*command.split(), "--help")
+    for program, arguments in commands:
+        run(built(program), *arguments.split(), "--help")
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +51,15 @@ def booted(engine, tmp_path_factory):
     furnish(root)
     nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--private-network"]
     # On a signal it powers the machine off; when it is killed, the machine goes on.
-    run("timeout", "--kill-after=30", "120", *nspawn, "-D", root, "--boot", timeout=180)
+    run("timeout", "--kill-after=30", "300", *nspawn, "-D", root, "--boot", timeout=360)
     yield root
     shutil.rmtree(root)
 
 
 def furnish(root):
-    """Program, units, configuration, secrets and EDR files, where docs/deployment.md puts them."""
-    shutil.copy(built("cabinwatch-ground"), root / "usr/bin/cabinwatch-ground")
+    """Programs, units, configuration, secrets and EDR files, where docs/deployment.md and the units put them."""
+    for program in ("cabinwatch-agent", "cabinwatch-ground"):
+        shutil.copy(built(program), root / "usr/bin" / program)
     for unit in [*UNITS, HERE / "machine/broker.service", HERE / "machine/try-units.service"]:
         shutil.copy(unit, root / "etc/systemd/system")
     shutil.copy(HERE / "machine/try-units.sh", root / "usr/local/bin/try-units.sh")
@@ -76,6 +78,10 @@ def furnish(root):
         '[tables]\nurl = "sqlite:///var/lib/cabinwatch-ground/tables.db"\n'
         '[mail]\nurl = "file:///var/lib/cabinwatch-ground/mail"\n[broker]\nurl = "mqtt://127.0.0.1:1883"\n'
     )
+    (root / "etc/cabinwatch/agent.toml").write_text(
+        'tail = "TC-LJB"\n[link]\nbroker = "mqtt://127.0.0.1:1883"\n'
+        '[sources]\nevent_socket = "/run/cabinwatch/events.sock"\nspool = "/var/lib/cabinwatch/spool"\n'
+    )
     day = ["--days", "1", "--start", "2026-11-01T00:00:00Z", "--aircraft", "2", "--files-per-day", "24"]
     ground("simulate", "--out", root / "srv/edr", *day)
 
@@ -91,19 +97,30 @@ def journal(root):
     return (root / "var/lib/cabinwatch-test/journal").read_text()
 
 
+def assert_sandboxed(root, unit):
+    """The unit's process was up, with an account of its own, no rights, none to gain, and a filter of system calls."""
+    assert state(root, f"{unit}-running")["ActiveState"] == "active", journal(root)
+    process = (root / f"var/lib/cabinwatch-test/{unit}-process").read_text().split("\n")
+    status = {line.split(":")[0]: line.split()[1] for line in process if line}
+    assert 61184 <= int(status["Uid"]) <= 65519
+    assert (int(status["CapEff"], 16), status["NoNewPrivs"], status["Seccomp"]) == (0, "1", "2")
+
+
 class TestOnAMachine:
     SUCCESS = {"Result": "success", "ExecMainStatus": "0", "ActiveState": "inactive"}
 
     def test_ingest_runs_in_its_sandbox(self, booted):
-        assert state(booted, "ingest-running")["ActiveState"] == "active", journal(booted)
-        process = (booted / "var/lib/cabinwatch-test/ingest-process").read_text().split("\n")
-        status = {line.split(":")[0]: line.split()[1] for line in process if line}
-        # An account of its own, no rights, none to gain, and a filter of system calls.
-        assert 61184 <= int(status["Uid"]) <= 65519
-        assert (int(status["CapEff"], 16), status["NoNewPrivs"], status["Seccomp"]) == (0, "1", "2")
+        assert_sandboxed(booted, "ingest")
 
     def test_ingest_ends_in_order(self, booted):
         assert state(booted, "ingest-stopped") == self.SUCCESS, journal(booted)
+
+    def test_the_agent_runs_in_its_sandbox_and_takes_events(self, booted):
+        assert_sandboxed(booted, "agent")
+        assert "no address" in (booted / "var/lib/cabinwatch-test/agent-events").read_text(), journal(booted)
+
+    def test_the_agent_ends_in_order(self, booted):
+        assert state(booted, "agent-stopped") == self.SUCCESS, journal(booted)
 
     def test_retrain_trains_signs_and_publishes(self, booted):
         assert state(booted, "retrain") == self.SUCCESS, journal(booted)

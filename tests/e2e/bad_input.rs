@@ -275,7 +275,7 @@ impl Link {
         let sources = Aircraft::sources(&plane, "");
         let aircraft = Aircraft::new(&plane, "TC-BAD", &broker.url(), &format!("{sources}{more}"));
         let mut link = Self { folder, broker, ground, aircraft };
-        link.ground.start();
+        link.ground.ingest.start();
         link
     }
 
@@ -303,7 +303,7 @@ fn event(at: i64, state: &str) -> Vec<u8> {
 #[test]
 fn datagrams_that_are_no_events_are_counted_by_reason_and_the_counts_reach_the_ground() {
     let mut link = Link::up("");
-    link.aircraft.start();
+    link.aircraft.agent.start();
     let now = Timestamp::now().as_second();
     let start = (now - 7200).div_euclid(60) * 60;
     let mut datagrams = vec![
@@ -329,8 +329,8 @@ fn datagrams_that_are_no_events_are_counted_by_reason_and_the_counts_reach_the_g
         link.number_becomes(&lost(reason), count);
     }
     link.number_becomes("SELECT sum(fail) FROM windows", 1);
-    link.aircraft.stop();
-    link.ground.stop();
+    link.aircraft.agent.stop();
+    link.ground.ingest.stop();
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn an_agent_whose_database_is_garbage_sets_it_aside_says_so_and_runs_on() {
     let mut link = Link::up("");
     let garbage = b"not a database at all, but perhaps evidence".repeat(200);
     fs::write(link.aircraft.database(), &garbage).expect("a file");
-    link.aircraft.start();
+    link.aircraft.agent.start();
     let start = (Timestamp::now().as_second() - 7200).div_euclid(60) * 60;
     link.send(&[event(start, "FAIL"), event(start + 600, "SUCCESS")]);
     link.number_becomes("SELECT sum(fail) FROM windows", 1);
@@ -348,16 +348,16 @@ fn an_agent_whose_database_is_garbage_sets_it_aside_says_so_and_runs_on() {
         .flatten()
         .any(|entry| fs::read(entry.path()).is_ok_and(|bytes| bytes == garbage));
     assert!(kept, "the unreadable database is gone");
-    assert!(link.aircraft.log().contains("agent.db"), "{}", link.aircraft.log());
-    link.aircraft.stop();
-    link.ground.stop();
+    assert!(link.aircraft.agent.said().contains("agent.db"), "{}", link.aircraft.agent.said());
+    link.aircraft.agent.stop();
+    link.ground.ingest.stop();
 }
 
 #[test]
 fn a_message_from_a_future_version_is_set_aside_and_ingest_runs_on() {
     let mut link = Link::up("");
     let topic = "cabinwatch/v1/TC-NEW/up/frames";
-    link.aircraft.start();
+    link.aircraft.agent.start();
     let start = (Timestamp::now().as_second() - 7200).div_euclid(60) * 60;
     link.send(&[event(start, "FAIL"), event(start + 600, "SUCCESS")]);
     link.number_becomes("SELECT sum(fail) FROM windows", 1);
@@ -370,8 +370,8 @@ fn a_message_from_a_future_version_is_set_aside_and_ingest_runs_on() {
     mqtt::publish(link.broker.port(), topic, &[0xff; 5000], false);
     link.send(&[event(start + 1200, "FAIL"), event(start + 1800, "SUCCESS")]);
     link.number_becomes("SELECT sum(fail) FROM windows", 2);
-    link.aircraft.stop();
-    link.ground.stop();
+    link.aircraft.agent.stop();
+    link.ground.ingest.stop();
 }
 
 #[test]
@@ -388,13 +388,13 @@ fn a_bundle_with_a_wrong_signature_is_refused_and_reported() {
     let mut forged = bundle.clone();
     *forged.last_mut().expect("a bundle has bytes") ^= 1;
     mqtt::publish(link.broker.port(), "cabinwatch/v1/models/fleet", &forged, true);
-    link.aircraft.start();
+    link.aircraft.agent.start();
     link.number_becomes("SELECT count(*) FROM model_reports WHERE outcome = 'untrusted'", 1);
     link.number_becomes("SELECT count(*) FROM model_reports WHERE outcome = 'activated'", 0);
     let mut unsigned = bundle;
     unsigned.truncate(40);
     mqtt::publish(link.broker.port(), "cabinwatch/v1/models/fleet", &unsigned, true);
     link.number_becomes("SELECT count(*) FROM model_reports WHERE outcome = 'unreadable'", 1);
-    link.aircraft.stop();
-    link.ground.stop();
+    link.aircraft.agent.stop();
+    link.ground.ingest.stop();
 }

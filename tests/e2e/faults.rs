@@ -10,10 +10,10 @@ use cabinwatch_tests::aircraft::Aircraft;
 use cabinwatch_tests::broker::{Broker, Kind};
 use cabinwatch_tests::cassandra::Cassandra;
 use cabinwatch_tests::cql;
+use cabinwatch_tests::fleet::Fleet;
 use cabinwatch_tests::ground::{Ground, Stored};
 use cabinwatch_tests::mqtt;
 use cabinwatch_tests::program::{Ended, ground};
-use cabinwatch_tests::traffic::{Oracle, Traffic};
 use cabinwatch_tests::wait::eventually;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,17 +21,16 @@ use tempfile::TempDir;
 
 const KEYSPACE: &str = "cabinwatch";
 const TAILS: [&str; 2] = ["TC-FLA", "TC-FLB"];
-/// Far above what catching up takes; only a hang reaches it.
-const CATCH_UP_LIMIT: Duration = Duration::from_secs(300);
+/// Far above what it takes; only a hang reaches it.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Two aircraft that send without a pause, a broker, Cassandra, and ingest processes that share the load.
 struct Scene {
-    _folder: TempDir,
+    folder: TempDir,
     broker: Broker,
     cassandra: Cassandra,
-    ingest: Vec<Ground>,
-    aircraft: Vec<Aircraft>,
-    traffic: Vec<Traffic>,
+    members: Vec<Ground>,
+    fleet: Option<Fleet>,
 }
 
 impl Scene {
@@ -46,30 +45,22 @@ impl Scene {
         let cassandra = Cassandra::start(&path("cassandra"));
         let broker = Broker::start(Kind::Mosquitto, &path("broker"));
         let tables = format!("[tables]\nurl = \"{}\"\n", cassandra.url(KEYSPACE));
-        let mut ingest: Vec<_> = (0..processes)
+        let mut members: Vec<_> = (0..processes)
             .map(|number| {
                 let share = if processes > 1 { "share = \"ground\"\n" } else { "" };
                 let more = format!("{share}client_id = \"ingest-{number}\"\n");
                 Ground::with_tables(&path(&format!("ground-{number}")), &broker.url(), &tables, &more)
             })
             .collect();
-        Ended::well(ground(["tables", "init", "--config"]).arg(ingest[0].config()));
-        ingest.iter_mut().for_each(Ground::start);
-        let mut aircraft: Vec<_> = TAILS
-            .iter()
-            .map(|tail| {
-                let plane = path(tail);
-                Aircraft::new(&plane, tail, &broker.url(), &Aircraft::sources(&plane, ""))
-            })
-            .collect();
-        let traffic = TAILS.iter().zip(&mut aircraft).zip(seed..).map(|((tail, aircraft), seed)| {
-            aircraft.start();
-            aircraft.wait_for_socket(&aircraft.event_socket());
-            Traffic::start(tail, &path(tail), &aircraft.event_socket(), seed)
+        Ended::well(ground(["tables", "init", "--config"]).arg(members[0].config()));
+        members.iter_mut().for_each(|member| member.ingest.start());
+        let aircraft = TAILS.map(|tail| {
+            let plane = path(tail);
+            Aircraft::new(&plane, tail, &broker.url(), &Aircraft::sources(&plane, ""))
         });
-        let traffic = traffic.collect();
-        let scene = Self { broker, cassandra, ingest, aircraft, traffic, _folder: folder };
-        eventually("the first rows to arrive", CATCH_UP_LIMIT, || {
+        let fleet = Some(Fleet::start(aircraft, seed));
+        let scene = Self { folder, broker, cassandra, members, fleet };
+        eventually("the first rows to arrive", LIMIT, || {
             scene.stored().is_some_and(|stored| !stored.failures.is_empty()).then_some(())
         });
         scene
@@ -82,16 +73,11 @@ impl Scene {
 
     /// Ends the traffic, waits until all of it is stored, ends the programs, and compares.
     fn check(mut self) -> Stored {
-        let mut expected = Oracle::default();
-        self.traffic.drain(..).for_each(|traffic| expected.extend(traffic.finish()));
-        eventually("everything to be sent and stored", CATCH_UP_LIMIT, || {
-            let sent = self.aircraft.iter().all(Aircraft::has_sent_all);
-            (sent && expected.has_arrived(&self.stored()?)).then_some(())
-        });
-        self.aircraft.iter_mut().for_each(Aircraft::stop);
-        self.ingest.iter_mut().for_each(Ground::stop);
+        let fleet = self.fleet.take().expect("a scene is checked once");
+        let sent = fleet.finish(|| self.stored());
+        self.members.iter_mut().for_each(|member| member.ingest.stop());
         let stored = cql::stored(self.cassandra.port(), KEYSPACE).expect("the tables can be read");
-        expected.check(&stored);
+        sent.check(&stored);
         assert_eq!(stored.streams, TAILS.len() as i64, "an agent lost its database");
         stored
     }
@@ -100,11 +86,11 @@ impl Scene {
 #[test]
 fn cassandra_is_killed_for_a_minute_under_load() {
     let mut scene = Scene::with(1, 41);
-    scene.cassandra.kill();
+    scene.cassandra.process.kill();
     thread::sleep(Duration::from_secs(60));
-    let log = scene.ingest[0].log();
+    let log = scene.members[0].ingest.said();
     assert!(log.contains("cannot store; nothing is acknowledged until it works"), "{log}");
-    scene.cassandra.restart();
+    scene.cassandra.process.start();
     thread::sleep(Duration::from_secs(3));
     assert_eq!(scene.check().set_aside, 0);
 }
@@ -115,8 +101,8 @@ fn cassandra_is_killed_again_and_again() {
     let mut random = ChaCha8Rng::seed_from_u64(42);
     for _ in 0..4 {
         thread::sleep(Duration::from_millis(random.random_range(500..3000)));
-        scene.cassandra.kill();
-        scene.cassandra.restart();
+        scene.cassandra.process.kill();
+        scene.cassandra.process.start();
     }
     assert_eq!(scene.check().set_aside, 0);
 }
@@ -127,12 +113,12 @@ fn cassandra_is_slow() {
     let start = Instant::now();
     // It answers for a tenth of the time.
     while start.elapsed() < Duration::from_secs(30) {
-        scene.cassandra.freeze();
+        scene.cassandra.process.freeze();
         thread::sleep(Duration::from_millis(900));
-        scene.cassandra.thaw();
+        scene.cassandra.process.thaw();
         thread::sleep(Duration::from_millis(100));
     }
-    let peak = scene.ingest[0].peak_memory();
+    let peak = scene.members[0].ingest.peak_memory();
     println!("ingest has taken {peak} KiB at most");
     assert!(
         peak < 256 << 10,
@@ -147,11 +133,26 @@ fn two_ingest_processes_are_killed_fifty_times() {
     let mut random = ChaCha8Rng::seed_from_u64(44);
     for number in 1..=50 {
         thread::sleep(Duration::from_millis(random.random_range(50..600)));
-        let victim = random.random_range(0..scene.ingest.len());
+        let victim = random.random_range(0..scene.members.len());
         println!("kill {number} of 50: ingest {victim}");
-        scene.ingest[victim].kill();
+        scene.members[victim].ingest.kill();
         thread::sleep(Duration::from_millis(random.random_range(0..200)));
-        scene.ingest[victim].start();
+        scene.members[victim].ingest.start();
+    }
+    assert_eq!(scene.check().set_aside, 0);
+}
+
+#[test]
+fn the_broker_is_killed_and_its_memory_deleted() {
+    let mut scene = Scene::with(2, 46);
+    let memory = scene.folder.path().join("broker/mosquitto.db");
+    for _ in 0..4 {
+        thread::sleep(Duration::from_secs(1));
+        scene.broker.process.ask_to_save();
+        eventually("the broker to save", LIMIT, || memory.exists().then_some(()));
+        scene.broker.process.kill();
+        fs::remove_file(&memory).expect("it can be deleted");
+        scene.broker.process.start();
     }
     assert_eq!(scene.check().set_aside, 0);
 }
@@ -161,8 +162,8 @@ fn a_poison_frame_is_set_aside_with_its_reason_and_the_rest_flows() {
     let scene = Scene::with(1, 45);
     let topic = format!("cabinwatch/v1/{}/up/frames", TAILS[0]);
     mqtt::publish(scene.broker.port(), &topic, &[1, 0, 0xff, 0xff, 0xff], false);
-    eventually("it to be set aside", CATCH_UP_LIMIT, || (scene.stored()?.set_aside == 1).then_some(()));
-    let config = scene.ingest[0].config();
+    eventually("it to be set aside", LIMIT, || (scene.stored()?.set_aside == 1).then_some(()));
+    let config = scene.members[0].config();
     let shown =
         Ended::well(ground(["tables", "--table", "set_aside", "--format", "json", "--config"]).arg(&config));
     assert!(shown.contains("undecodable"), "{shown}");

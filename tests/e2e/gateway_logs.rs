@@ -45,12 +45,12 @@ impl Gateway {
         let folder = tempfile::tempdir().expect("a folder");
         let broker = Broker::start(Kind::Embedded, folder.path());
         let mut ground = Ground::new(&folder.path().join("ground"), &broker.url());
-        ground.start();
+        ground.ingest.start();
         let plane = folder.path().join("plane");
         let sources = sources.replace("{folder}", &plane.display().to_string());
         let mut aircraft =
             Aircraft::new(&plane, "TC-LOG", &broker.url(), &Aircraft::sources(&plane, &sources));
-        aircraft.start();
+        aircraft.agent.start();
         aircraft.wait_for_socket(&aircraft.event_socket());
         Self { folder, ground, aircraft, _broker: broker }
     }
@@ -84,8 +84,8 @@ impl Gateway {
             let closed = open.len() == 1 && open[0]["start"] == AFTERWARDS;
             (closed && status["outbox"]["frames"] == 0 && self.ground.failures().is_ok()).then_some(())
         });
-        self.aircraft.stop();
-        self.ground.stop();
+        self.aircraft.agent.stop();
+        self.ground.ingest.stop();
         let mut totals = Totals::default();
         for ((_, _, point, description), count) in self.ground.failures().expect("the tables can be read") {
             *totals.0.entry((point, description)).or_default() += count;
@@ -204,9 +204,9 @@ fn the_whole_gateways_log_through_a_file_that_rotates_while_the_agent_restarts()
     fs::rename(&file, gateway.path("gateway.log.1")).expect("the file can be renamed");
     append(&file, &text[b..c]);
     gateway.takes(29);
-    gateway.aircraft.stop();
+    gateway.aircraft.agent.stop();
     append(&file, &text[c..]);
-    gateway.aircraft.start();
+    gateway.aircraft.agent.start();
     gateway.takes(40);
     let totals = gateway.totals();
     names_nobody(&totals);

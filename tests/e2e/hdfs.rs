@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use cabinwatch_tests::aircraft::Aircraft;
 use cabinwatch_tests::broker::{Broker, Kind};
 use cabinwatch_tests::edr;
-use cabinwatch_tests::ground::{FaultId, Ground};
-use cabinwatch_tests::hdfs::{Hdfs, Node};
+use cabinwatch_tests::fleet::Fleet;
+use cabinwatch_tests::ground::{FaultId, Ground, SIX_TABLES};
+use cabinwatch_tests::hdfs::Hdfs;
 use cabinwatch_tests::parts;
-use cabinwatch_tests::program::{Ended, Running, ground};
-use cabinwatch_tests::traffic::Traffic;
+use cabinwatch_tests::process::Process;
+use cabinwatch_tests::program::{Ended, ground};
 use cabinwatch_tests::wait::eventually;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -22,10 +23,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 const TAIL: &str = "TC-LAK";
-const TABLES: [&str; 6] =
-    ["combined_all", "combined_repeated", "zscore_all", "zscore_repeated", "iforest_all", "iforest_repeated"];
-/// Far above what catching up takes; only a hang reaches it.
-const CATCH_UP_LIMIT: Duration = Duration::from_secs(180);
+/// Far above what it takes to begin; only a hang reaches it.
+const BEGIN_LIMIT: Duration = Duration::from_secs(180);
 /// A client without limits hangs for 185 s at a NameNode that is gone.
 const NO_HANG: Duration = Duration::from_secs(30);
 
@@ -86,7 +85,7 @@ impl Lake {
         let table = |table| {
             Ended::well(&mut on_hdfs(&["tables", "--tables", &url, "--table", table, "--format", "csv"]))
         };
-        TABLES.map(table).concat()
+        SIX_TABLES.map(table).concat()
     }
 }
 
@@ -147,30 +146,30 @@ fn nodes_that_are_gone_or_hang_are_errors_within_seconds_that_name_them() {
     lake.simulate();
     let (url, now) = (lake.hdfs.url("edr"), "2026-11-20T12:00:00Z");
     Ended::well(&mut lake.retrain(&url, "model"));
-    let name_node = lake.hdfs.name_node();
+    let name_node = lake.hdfs.address();
     let impatient = |mut command: Command| {
         command.env("CABINWATCH_GROUND__HISTORY__TIMEOUT_SECONDS", "3");
         fails_in_time(&mut command)
     };
 
-    for node in [Node::DataNode, Node::NameNode] {
-        lake.hdfs.freeze(node);
+    for node in [&lake.hdfs.data_node, &lake.hdfs.name_node] {
+        node.freeze();
         let said = impatient(lake.detect(&url, "tables.db", now));
         assert!(said.contains("no answer for 3 s") && said.contains(&name_node), "{said}");
-        lake.hdfs.thaw(node);
+        node.thaw();
     }
     Ended::well(&mut lake.detect(&url, "tables.db", now));
 
-    lake.hdfs.kill_hard(Node::DataNode);
+    lake.hdfs.data_node.kill();
     let said = fails_in_time(&mut lake.detect(&url, "tables.db", now));
     assert!(said.contains("no DataNode that holds") && said.contains("thy_wifi_edr_2611"), "{said}");
-    lake.hdfs.kill_hard(Node::NameNode);
+    lake.hdfs.name_node.kill();
     let said = fails_in_time(&mut lake.detect(&url, "tables.db", now));
     assert!(said.contains(&format!("cannot reach the HDFS NameNode {name_node}")), "{said}");
     let compact = &mut on_hdfs(&["archive", "compact", "--archive", &lake.hdfs.url("archive")]);
     assert!(fails_in_time(compact).contains(&name_node));
 
-    lake.hdfs.restart();
+    lake.hdfs.start_both();
     Ended::well(&mut lake.detect(&url, "tables.db", now));
 }
 
@@ -195,23 +194,29 @@ fn a_retrain_that_loses_hdfs_leaves_the_model_as_it_was_and_works_after_a_restar
     };
     let before = folder(&lake.path("model"));
 
-    for killed in [&[Node::DataNode][..], &[Node::DataNode, Node::NameNode]] {
-        let log = lake.path("retrain.log");
-        let _ = fs::remove_file(&log);
-        let mut running = Running::start(&mut lake.retrain(&url, "model"), &log);
-        eventually("the files to be read", CATCH_UP_LIMIT, || {
-            running.assert_alive();
-            running.said().contains("reading EDR files").then_some(())
+    for (kills_name_node, log) in [(false, "one.log"), (true, "both.log")] {
+        let mut retrain = Process::new(lake.retrain(&url, "model"), &lake.path(log));
+        retrain.start();
+        eventually("the files to be read", BEGIN_LIMIT, || {
+            retrain.assert_runs();
+            retrain.said().contains("reading EDR files").then_some(())
         });
-        killed.iter().for_each(|node| lake.hdfs.kill_hard(*node));
+        lake.hdfs.data_node.kill();
+        if kills_name_node {
+            lake.hdfs.name_node.kill();
+        }
         let said = eventually("retrain to give up", NO_HANG, || {
-            let said = running.said();
+            let said = retrain.said();
             said.contains("cabinwatch-ground: cannot read").then_some(said)
         });
-        assert!(said.contains(&lake.hdfs.name_node()) && !said.contains("panicked"), "{said}");
-        drop(running);
+        assert!(said.contains(&lake.hdfs.address()) && !said.contains("panicked"), "{said}");
+        drop(retrain);
         assert_eq!(folder(&lake.path("model")), before);
-        lake.hdfs.restart();
+        if kills_name_node {
+            lake.hdfs.start_both();
+        } else {
+            lake.hdfs.data_node.start();
+        }
     }
     Ended::well(&mut lake.retrain(&url, "model"));
     assert_eq!(evaluation(&lake.path("model"))["model_version"], 2);
@@ -252,36 +257,28 @@ fn compact_with_kills(lake: &Lake, random: &mut ChaCha8Rng) -> Value {
 fn every_window_is_in_the_archive_once_though_hdfs_ingest_and_compaction_are_killed() {
     let mut lake = Lake::new();
     let mut random = ChaCha8Rng::seed_from_u64(20_261_121);
-    let mut broker = Broker::start(Kind::Mosquitto, lake.folder.path());
+    let broker = Broker::start(Kind::Mosquitto, lake.folder.path());
     let mut ground = Ground::new(&lake.path("ground"), &broker.url());
     let config = fs::read_to_string(ground.config()).expect("a configuration");
     let config = config.replace(&lake.file_url("ground/archive"), &lake.hdfs.url("archive"));
     fs::write(ground.config(), config).expect("written");
     let plane = lake.path("plane");
-    fs::create_dir_all(&plane).expect("a folder");
-    let mut aircraft = Aircraft::new(&plane, TAIL, &broker.url(), &Aircraft::sources(&plane, ""));
-    ground.start();
-    aircraft.start();
-    aircraft.wait_for_socket(&aircraft.event_socket());
-    let traffic = Traffic::start(TAIL, lake.folder.path(), &aircraft.event_socket(), 1);
-    for node in [Node::DataNode, Node::NameNode, Node::DataNode] {
+    ground.ingest.start();
+    let fleet = Fleet::start([Aircraft::new(&plane, TAIL, &broker.url(), &Aircraft::sources(&plane, ""))], 1);
+    for number in 0..3 {
+        let node = if number == 1 { &mut lake.hdfs.name_node } else { &mut lake.hdfs.data_node };
         thread::sleep(Duration::from_millis(1500));
-        lake.hdfs.kill_hard(node);
+        node.kill();
         thread::sleep(Duration::from_millis(1500));
-        ground.kill();
-        ground.start();
-        lake.hdfs.restart();
+        ground.ingest.kill();
+        ground.ingest.start();
+        node.start();
     }
-    let expected = traffic.finish();
-    eventually("the last window to arrive, and the outbox to be empty", CATCH_UP_LIMIT, || {
-        let arrived = expected.has_arrived(&ground.stored().ok()?);
-        (arrived && aircraft.has_sent_all()).then_some(())
-    });
-    aircraft.stop();
-    ground.stop();
-    broker.kill();
+    let sent = fleet.finish(|| ground.stored().ok());
+    ground.ingest.stop();
+    drop(broker);
     let stored = ground.stored().expect("the tables can be read");
-    expected.check(&stored);
+    sent.check(&stored);
 
     let trained = |model: &str| {
         let archive = lake.hdfs.url("archive");

@@ -1,22 +1,18 @@
 //! `kill -9` of agent, ingest and broker at random moments, while producers send what must not be lost.
 
 use std::env;
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
 use cabinwatch_tests::aircraft::Aircraft;
 use cabinwatch_tests::broker::{Broker, Kind};
+use cabinwatch_tests::fleet::Fleet;
 use cabinwatch_tests::ground::Ground;
-use cabinwatch_tests::traffic::Traffic;
-use cabinwatch_tests::wait::eventually;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const TAIL: &str = "TC-KIL";
 const KILLS: usize = 14;
-/// Far above what catching up takes; only a hang reaches it.
-const CATCH_UP_LIMIT: Duration = Duration::from_secs(180);
 
 /// Kills a random one of the three, waits a random while, starts it again; `KILLS` times.
 fn kill_at_random(aircraft: &mut Aircraft, ground: &mut Ground, broker: &mut Broker, random: &mut impl Rng) {
@@ -25,17 +21,14 @@ fn kill_at_random(aircraft: &mut Aircraft, ground: &mut Ground, broker: &mut Bro
         let down = Duration::from_millis(random.random_range(0..400));
         let victim = random.random_range(0..3);
         println!("kill {number} of {KILLS}: {}", ["agent", "ingest", "broker"][victim]);
-        match victim {
-            0 => aircraft.kill(),
-            1 => ground.kill(),
-            _ => broker.kill(),
-        }
+        let process = match victim {
+            0 => &mut aircraft.agent,
+            1 => &mut ground.ingest,
+            _ => &mut broker.process,
+        };
+        process.kill();
         thread::sleep(down);
-        match victim {
-            0 => aircraft.start(),
-            1 => ground.start(),
-            _ => broker.restart(),
-        }
+        process.start();
     }
 }
 
@@ -49,24 +42,14 @@ fn every_event_is_counted_once(kind: Kind, seed: u64) {
     let mut broker = Broker::start(kind, path);
     let mut ground = Ground::new(&path.join("ground"), &broker.url());
     let plane = path.join("plane");
-    fs::create_dir_all(&plane).expect("a folder");
-    let mut aircraft = Aircraft::new(&plane, TAIL, &broker.url(), &Aircraft::sources(&plane, ""));
-    ground.start();
-    aircraft.start();
-    aircraft.wait_for_socket(&aircraft.event_socket());
-
-    let traffic = Traffic::start(TAIL, path, &aircraft.event_socket(), seed);
-    kill_at_random(&mut aircraft, &mut ground, &mut broker, &mut random);
-    let expected = traffic.finish();
-
-    eventually("the last window to arrive, and the outbox to be empty", CATCH_UP_LIMIT, || {
-        let arrived = expected.has_arrived(&ground.stored().ok()?);
-        (arrived && aircraft.has_sent_all()).then_some(())
-    });
-    aircraft.stop();
-    ground.stop();
+    ground.ingest.start();
+    let mut fleet =
+        Fleet::start([Aircraft::new(&plane, TAIL, &broker.url(), &Aircraft::sources(&plane, ""))], seed);
+    kill_at_random(&mut fleet.aircraft[0], &mut ground, &mut broker, &mut random);
+    let sent = fleet.finish(|| ground.stored().ok());
+    ground.ingest.stop();
     let stored = ground.stored().expect("the tables can be read");
-    expected.check(&stored);
+    sent.check(&stored);
     assert_eq!(stored.set_aside, 0, "frames were set aside");
     assert_eq!(stored.streams, 1, "the agent lost its database");
 }

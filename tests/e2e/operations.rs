@@ -11,11 +11,11 @@ use std::time::Duration;
 use cabinwatch_tests::aircraft::Aircraft;
 use cabinwatch_tests::broker::{Broker, Kind, free_port};
 use cabinwatch_tests::edr;
+use cabinwatch_tests::fleet::Fleet;
 use cabinwatch_tests::ground::Ground;
 use cabinwatch_tests::metrics::{Format, Metrics, get};
 use cabinwatch_tests::mqtt;
 use cabinwatch_tests::program::{Ended, ground};
-use cabinwatch_tests::traffic::Traffic;
 use cabinwatch_tests::wait::eventually;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -39,7 +39,7 @@ impl Watched {
         let config = format!("{config}\n[metrics]\nlisten = \"{}\"\n", watched.port);
         fs::write(watched.ground.config(), config).expect("the configuration can be written");
         let mut watched = watched;
-        watched.ground.start();
+        watched.ground.ingest.start();
         watched.wait_until_ready();
         watched
     }
@@ -84,18 +84,11 @@ fn metrics_agree_with_the_tables_and_the_document() {
     let broker = Broker::start(Kind::Mosquitto, folder.path());
     let watched = Watched::start(&folder.path().join("ground"), &broker);
     let place = folder.path().join("aircraft");
-    let mut aircraft = Aircraft::new(&place, TAIL, &broker.url(), &Aircraft::sources(&place, ""));
-    aircraft.start();
-    aircraft.wait_for_socket(&aircraft.event_socket());
-    let traffic = Traffic::start(TAIL, &place, &aircraft.event_socket(), 7);
+    let fleet = Fleet::start([Aircraft::new(&place, TAIL, &broker.url(), &Aircraft::sources(&place, ""))], 7);
     eventually("rows to be counted while frames flow", LIMIT, || {
         (Metrics::scrape(watched.port).value("cabinwatch_ingest_rows_total") > 300.0).then_some(())
     });
-    let oracle = traffic.finish();
-    eventually("all rows", LIMIT, || {
-        watched.ground.stored().ok().filter(|stored| oracle.has_arrived(stored))
-    });
-    aircraft.stop();
+    fleet.finish(|| watched.ground.stored().ok()).check(&watched.ground.stored().expect("the tables"));
     mqtt::publish(broker.port(), &format!("cabinwatch/v1/{TAIL}/up/frames"), b"no frame at all", false);
     let metrics = eventually("the last numbers", LIMIT, || {
         let metrics = Metrics::scrape(watched.port);
@@ -140,12 +133,12 @@ fn readiness_follows_the_broker_and_liveness_does_not() {
     let mut broker = Broker::start(Kind::Mosquitto, folder.path());
     let watched = Watched::start(&folder.path().join("ground"), &broker);
     for _ in 0..2 {
-        broker.kill();
+        broker.process.kill();
         let said = watched.wait_until_not_ready("not connected to the broker: ");
         assert!(!said.contains("the tables"), "{said}");
         assert_eq!(get(watched.port, "/healthz").map(|(status, _)| status), Some(200));
         assert_eq!(Metrics::scrape(watched.port).value("cabinwatch_ingest_broker_connected"), 0.0);
-        broker.restart();
+        broker.process.start();
         watched.wait_until_ready();
     }
     let metrics = Metrics::scrape(watched.port);
@@ -166,7 +159,7 @@ fn a_stop_is_said_first_and_ends_clean() {
     });
     let port = watched.port;
     thread::scope(|scope| {
-        let stopping = scope.spawn(|| watched.ground.stop());
+        let stopping = scope.spawn(|| watched.ground.ingest.stop());
         eventually("ingest to say that it stops", LIMIT, || {
             get(port, "/readyz").filter(|(status, body)| *status == 503 && body.contains("stopping"))
         });

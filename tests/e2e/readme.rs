@@ -1,4 +1,4 @@
-//! What README.md and docs/migrating.md tell people to type exists.
+//! What README.md and the documents tell people to type and to look at exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -49,18 +49,26 @@ fn make_targets_in_the_readme_exist() {
     assert!(checked >= 2, "README.md names no make targets");
 }
 
-/// Every subcommand and every flag that the README shows is in the program's help.
-#[test]
-fn commands_in_the_readme_exist_with_their_flags() {
-    check_commands("README.md", 8);
+/// README.md and everything in `docs`, by their paths in the repository.
+fn documents() -> Vec<String> {
+    let listed = |folder: &str| {
+        let entries = fs::read_dir(root().join(folder)).expect("a folder").flatten();
+        let name = |entry: fs::DirEntry| format!("{folder}/{}", entry.file_name().to_string_lossy());
+        entries.map(name).filter(|name| name.ends_with(".md")).collect::<Vec<_>>()
+    };
+    [vec!["README.md".to_owned()], listed("docs"), listed("docs/adr")].concat()
 }
 
+/// Every subcommand and every flag that a document shows is in the program's help.
 #[test]
-fn commands_of_the_first_day_exist_with_their_flags() {
-    check_commands("docs/migrating.md", 6);
+fn commands_in_the_documents_exist_with_their_flags() {
+    let checked: Vec<_> = documents().iter().map(|document| check_commands(document)).collect();
+    assert!(checked[0] >= 14, "README.md shows only {} commands", checked[0]);
+    assert!(checked.iter().sum::<usize>() >= 35, "the documents show hardly any commands: {checked:?}");
 }
 
-fn check_commands(document: &str, least: usize) {
+/// How many commands there are.
+fn check_commands(document: &str) -> usize {
     let mut checked = 0;
     for command in commands(&read(document)) {
         let words: Vec<_> = command.split_whitespace().collect();
@@ -78,17 +86,23 @@ fn check_commands(document: &str, least: usize) {
         }
         checked += 1;
     }
-    assert!(checked >= least, "{document} shows only {checked} commands");
+    checked
 }
 
 #[test]
-fn files_the_readme_links_to_exist() {
-    for part in read("README.md").split("](").skip(1) {
-        let target = part.split(')').next().unwrap_or_default();
-        if !target.starts_with("http") {
-            assert!(root().join(target).exists(), "README.md links to {target}, which does not exist");
+fn files_the_documents_link_to_exist() {
+    let mut checked = 0;
+    for document in documents() {
+        let folder = root().join(&document).parent().expect("a folder").to_owned();
+        for part in read(&document).split("](").skip(1) {
+            let target = part.split([')', '#']).next().unwrap_or_default();
+            if !target.starts_with("http") {
+                assert!(folder.join(target).exists(), "{document} links to {target}, which does not exist");
+                checked += 1;
+            }
         }
     }
+    assert!(checked >= 35, "the documents hold only {checked} links");
 }
 
 /// Every `section.setting` that docs/migrating.md names is one that `check-config` lists.

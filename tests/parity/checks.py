@@ -16,6 +16,7 @@ class Checks:
     def __init__(self):
         self.passed = 0
         self.failed = 0
+        self.skipped = 0
 
     def that(self, name, holds, detail=""):
         """One check, with what was seen when it does not hold."""
@@ -26,6 +27,11 @@ class Checks:
             self.failed += 1
             print(f"  FAILED  {name}: {detail}")
         return holds
+
+    def skip(self, name, reason):
+        """One check that this machine can't make."""
+        self.skipped += 1
+        print(f"  SKIPPED {name}: {reason}")
 
     def same(self, name, ours, expected):
         """Two dictionaries or lists of rows are equal; shows the first few that differ."""
@@ -42,7 +48,7 @@ class Checks:
 
     def finish(self):
         """Prints the counts and ends the script."""
-        print(f"checks: {self.passed} passed; {self.failed} failed")
+        print(f"checks: {self.passed} passed; {self.failed} failed; {self.skipped} ignored")
         sys.exit(1 if self.failed else 0)
 
 

@@ -117,19 +117,6 @@ def write_spark(path, statistics):
     return path
 
 
-def expected_z(row, statistics):
-    """z_score and z_status by the definition, from the statistics as today's pipeline wrote them."""
-    if row.fault_key not in statistics:
-        return None, "unseen_key"
-    mean, deviation = statistics[row.fault_key]
-    if deviation is None:
-        return None, "too_few_samples"
-    # What is left of adding up equal rates.
-    if deviation < 1e-9:
-        return None, "zero_variance"
-    return (float(row.rate) - mean) / deviation, "scored"
-
-
 def close(ours, expected):
     """Equal within the tolerance; an absent number only equals an absent one."""
     if ours in (None, "") or expected is None:
@@ -154,7 +141,7 @@ def check_detect(checks, name, database, rows, statistics, forest):
         return
     worst, wrong, members = 0.0, [], {}
     for key, row in wanted.items():
-        z_score, z_status = expected_z(row, statistics)
+        z_score, z_status = reference.z_of(row.rate, statistics.get(row.fault_key))
         score = float(forest.score_samples(single([row.rate]))[0])
         verdict = int(forest.predict(single([row.rate]))[0] == -1)
         alarm = int(z_score is not None and z_score > 3.0)
@@ -291,8 +278,8 @@ def check_all_rates(checks, name, folder, forest):
 
 def check_oldest(checks, folder, rates):
     """A forest of an old scikit-learn: exported there, it scores here as it did there; elsewhere it is refused."""
-    if not OLDEST.exists():
-        print("  left out: an old scikit-learn, which this machine's Python cannot have")
+    if not (OLDEST.parents[1] / "requirements.txt").exists():
+        checks.skip("a forest of an old scikit-learn", "this machine's Python cannot have one")
         return
     np.savetxt(folder / "rates.txt", rates)
     version = run(OLDEST, "-c", TRAIN_OLDEST, folder / "rates.txt", folder / "oldest.joblib").strip()

@@ -11,6 +11,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 Z_THRESHOLD = 3.0
+# Less is what is left of adding up equal rates in doubles: rates are hundredths.
+NO_DEVIATION = 1e-9
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -81,16 +83,21 @@ def statistics(rows):
     return result
 
 
-def z_score(row, known):
-    """(z_score, z_status) of a row against the statistics."""
-    if row.key not in known:
+def z_of(rate, statistics):
+    """(z_score, z_status) of a rate against its key's (mean_rate, std_rate), or None where the key is unknown."""
+    if statistics is None:
         return None, "unseen_key"
-    mean, deviation = known[row.key]
+    mean, deviation = statistics
     if deviation is None:
         return None, "too_few_samples"
-    if deviation == 0:
+    if deviation < NO_DEVIATION:
         return None, "zero_variance"
-    return (float(row.rate) - mean) / deviation, "scored"
+    return (float(rate) - mean) / deviation, "scored"
+
+
+def z_score(row, known):
+    """The same of a row against the statistics of all keys."""
+    return z_of(row.rate, known.get(row.key))
 
 
 def anomaly_z(row, known, threshold=Z_THRESHOLD):

@@ -34,7 +34,6 @@ missing_packages() {
         echo buildah podman runc netavark aardvark-dns iptables iproute2
     command -v debootstrap >/dev/null || echo debootstrap
     command -v systemd-nspawn >/dev/null || echo systemd systemd-container
-    command -v openssl >/dev/null || echo openssl
     command -v go >/dev/null || echo golang-go
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{Ended, Running, agent};
+use crate::process::Process;
+use crate::program::{Ended, agent};
 use crate::wait::eventually;
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -16,8 +17,10 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 /// The agent of one aircraft, running or not.
 #[derive(Debug)]
 pub struct Aircraft {
+    tail: String,
     folder: PathBuf,
-    running: Option<Running>,
+    /// `cabinwatch-agent run`.
+    pub agent: Process,
 }
 
 impl Aircraft {
@@ -29,7 +32,8 @@ impl Aircraft {
     #[must_use]
     pub fn new(folder: &Path, tail: &str, broker: &str, more: &str) -> Self {
         fs::create_dir_all(folder).expect("the folder can be made");
-        let aircraft = Self { folder: folder.to_owned(), running: None };
+        let command = command(folder, "run");
+        let agent = Process::new(command, &folder.join("agent.log"));
         let config = format!(
             "tail = \"{tail}\"\n\
              window_seconds = 60\n\
@@ -39,8 +43,8 @@ impl Aircraft {
              drain_bytes_per_second = 10000000\nresend_seconds = 2\nstuck_seconds = 20\n{more}",
             folder.display()
         );
-        fs::write(aircraft.config(), config).expect("the configuration can be written");
-        aircraft
+        fs::write(config_file(folder), config).expect("the configuration can be written");
+        Self { tail: tail.to_owned(), folder: folder.to_owned(), agent }
     }
 
     /// The `[sources]` section with an event socket and whatever else is wanted.
@@ -52,10 +56,22 @@ impl Aircraft {
         )
     }
 
+    /// Its tail.
+    #[must_use]
+    pub fn tail(&self) -> &str {
+        &self.tail
+    }
+
+    /// Where its files lie.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The configuration file.
     #[must_use]
     pub fn config(&self) -> PathBuf {
-        self.folder.join("agent.toml")
+        config_file(&self.folder)
     }
 
     /// The unix socket that takes JSON events.
@@ -70,23 +86,10 @@ impl Aircraft {
         self.folder.join("agent.db")
     }
 
-    /// Everything the agent has said in all its lives.
-    #[must_use]
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("agent.log")).unwrap_or_default()
-    }
-
     /// A command of the agent on this aircraft, e.g. `status`.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
-        let mut command = agent([name, "--config"]);
-        command.arg(self.config());
-        command
-    }
-
-    /// Starts the agent; returns at once.
-    pub fn start(&mut self) {
-        self.running = Some(Running::start(&mut self.command("run"), &self.folder.join("agent.log")));
+        command(&self.folder, name)
     }
 
     /// Waits until a unix socket or UDP port of the agent's is there.
@@ -94,29 +97,10 @@ impl Aircraft {
     /// # Panics
     /// When it does not come, or the agent ends.
     pub fn wait_for_socket(&mut self, path: &Path) {
-        let Some(running) = self.running.as_mut() else { panic!("the agent was not started") };
         eventually("a socket of the agent", READY_LIMIT, || {
-            running.assert_alive();
+            self.agent.assert_runs();
             fs::metadata(path).ok().filter(|found| found.file_type().is_socket())
         });
-    }
-
-    /// `kill -9`.
-    pub fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.kill();
-        }
-    }
-
-    /// SIGTERM, and waits for an orderly end.
-    ///
-    /// # Panics
-    /// When the agent does not end, or ends with an error.
-    pub fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            let status = running.stop();
-            assert!(status.success(), "the agent ended with {status}:\n{}", self.log());
-        }
     }
 
     /// Whether every frame is stored on the ground, as far as the agent knows.
@@ -134,4 +118,14 @@ impl Aircraft {
         let printed = Ended::well(self.command("status").arg("--json"));
         serde_json::from_str(&printed).expect("status --json prints JSON")
     }
+}
+
+fn config_file(folder: &Path) -> PathBuf {
+    folder.join("agent.toml")
+}
+
+fn command(folder: &Path, name: &str) -> Command {
+    let mut command = agent([name, "--config"]);
+    command.arg(config_file(folder));
+    command
 }

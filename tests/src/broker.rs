@@ -1,17 +1,14 @@
 //! An MQTT broker as a child process: the ground's own, or mosquitto.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use crate::program::{Running, ground};
-use crate::wait::eventually;
-
-const READY_LIMIT: Duration = Duration::from_secs(60);
+use crate::process::Process;
+use crate::program::ground;
 
 /// Which broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +22,9 @@ pub enum Kind {
 /// A broker that can be killed and comes back on the same port.
 #[derive(Debug)]
 pub struct Broker {
-    kind: Kind,
     port: u16,
-    folder: PathBuf,
-    running: Option<Running>,
+    /// The broker itself.
+    pub process: Process,
 }
 
 /// Ports below those that the system gives to outgoing connections: while a broker is down, a client that tries to
@@ -52,12 +48,14 @@ pub fn free_port() -> u16 {
         .expect("there is a free port")
 }
 
-/// mosquitto's program.
+/// mosquitto with this configuration.
 #[must_use]
-pub fn mosquitto_program() -> &'static Path {
+pub fn mosquitto(settings: &Path) -> Command {
     // Debian puts daemons where a user's PATH does not reach.
     let installed = Path::new("/usr/sbin/mosquitto");
-    if installed.exists() { installed } else { Path::new("mosquitto") }
+    let mut command = Command::new(if installed.exists() { installed } else { Path::new("mosquitto") });
+    command.arg("-c").arg(settings);
+    command
 }
 
 impl Broker {
@@ -67,16 +65,14 @@ impl Broker {
     /// When it does not.
     #[must_use]
     pub fn start(kind: Kind, folder: &Path) -> Self {
-        let mut broker = Self { kind, port: free_port(), folder: folder.to_owned(), running: None };
-        if kind == Kind::Mosquitto {
-            let settings = format!(
-                "listener {} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n",
-                broker.port,
-                folder.display()
-            );
-            fs::write(broker.mosquitto_file(), settings).expect("the configuration can be written");
-        }
-        broker.restart();
+        let port = free_port();
+        let command = match kind {
+            Kind::Embedded => ground(["broker", "--listen", &format!("127.0.0.1:{port}")]),
+            Kind::Mosquitto => mosquitto(&write_settings(folder, port)),
+        };
+        let process = Process::new(command, &folder.join("broker.log")).ready_when_it_listens(port);
+        let mut broker = Self { port, process };
+        broker.process.start();
         broker
     }
 
@@ -91,40 +87,22 @@ impl Broker {
     pub fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
+}
 
-    /// Starts it again after [`Broker::kill`].
-    ///
-    /// # Panics
-    /// When it does not accept connections.
-    pub fn restart(&mut self) {
-        let log = self.folder.join("broker.log");
-        let mut running = Running::start(&mut self.command(), &log);
-        eventually("the broker to accept connections", READY_LIMIT, || {
-            running.assert_alive();
-            TcpStream::connect(("127.0.0.1", self.port)).ok()
-        });
-        self.running = Some(running);
-    }
+/// A broker that lets everybody in, and keeps what it must remember in this folder.
+fn write_settings(folder: &Path, port: u16) -> PathBuf {
+    let settings = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n{}",
+        folder.display(),
+        mosquitto_user()
+    );
+    let file = folder.join("mosquitto.conf");
+    fs::write(&file, settings).expect("the configuration can be written");
+    file
+}
 
-    /// `kill -9`.
-    pub fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.kill();
-        }
-    }
-
-    fn command(&self) -> Command {
-        match self.kind {
-            Kind::Embedded => ground(["broker", "--listen", &format!("127.0.0.1:{}", self.port)]),
-            Kind::Mosquitto => {
-                let mut command = Command::new(mosquitto_program());
-                command.arg("-c").arg(self.mosquitto_file());
-                command
-            }
-        }
-    }
-
-    fn mosquitto_file(&self) -> PathBuf {
-        self.folder.join("mosquitto.conf")
-    }
+/// A setting for mosquitto. Root's would otherwise become a user of its own, who may neither read a test's folder nor
+/// save anything in it.
+pub(crate) fn mosquitto_user() -> &'static str {
+    if nix::unistd::geteuid().is_root() { "user root\n" } else { "" }
 }

@@ -2,19 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::authority::Authority;
 use crate::broker::free_port;
 use crate::parts;
-use crate::program::Running;
-use crate::wait::eventually;
+use crate::process::Process;
 
-/// Far above what a busy machine takes to start it.
-const READY_LIMIT: Duration = Duration::from_secs(180);
+/// It says so just before it listens.
 const READY: &str = "Starting listening for CQL clients";
 
 /// The user that every new server with passwords has, and its password.
@@ -23,10 +19,9 @@ pub const FIRST_USER: (&str, &str) = ("cassandra", "cassandra");
 /// A server that can be killed, frozen and started again on the same data and port.
 #[derive(Debug)]
 pub struct Cassandra {
-    folder: PathBuf,
     port: u16,
-    new_tables: NewTables,
-    running: Option<Running>,
+    /// The server itself.
+    pub process: Process,
 }
 
 /// Whether a table that was just made survives `kill -9`.
@@ -85,8 +80,10 @@ impl Cassandra {
             settings = settings.replace(place, &value);
         }
         fs::write(folder.join("cassandra.yaml"), settings).expect("the configuration can be written");
-        let mut cassandra = Self { folder: folder.to_owned(), port, new_tables, running: None };
-        cassandra.restart();
+        let process = Process::new(command(folder, new_tables), &folder.join("cassandra.log"));
+        let process = process.ready_when_it_says(READY).ready_when_it_listens(port);
+        let mut cassandra = Self { port, process };
+        cassandra.process.start();
         cassandra
     }
 
@@ -101,77 +98,34 @@ impl Cassandra {
     pub fn url(&self, keyspace: &str) -> String {
         format!("cassandra://127.0.0.1:{}/{keyspace}", self.port)
     }
+}
 
-    /// Starts it again after [`Self::kill`] or [`Self::stop`], and waits until it accepts clients.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub fn restart(&mut self) {
-        let log = self.folder.join("cassandra.log");
-        let ready_before = fs::read_to_string(&log).unwrap_or_default().matches(READY).count();
-        let mut running = Running::start(&mut self.command(), &log);
-        eventually("Cassandra to accept clients", READY_LIMIT, || {
-            running.assert_alive();
-            (running.said().matches(READY).count() > ready_before).then_some(())
-        });
-        // It says so just before it does.
-        eventually("Cassandra to listen", READY_LIMIT, || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()
-        });
-        self.running = Some(running);
+fn command(folder: &Path, new_tables: NewTables) -> Command {
+    let programs = parts::fetched("cassandra/lib");
+    let jamm = fs::read_dir(&programs)
+        .expect("the programs can be listed")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("jamm-")))
+        .expect("jamm is among the programs");
+    let folder = folder.display();
+    let mut options = OsString::from("@");
+    options.push(parts::own("cassandra/java.options"));
+    let mut command = Command::new("java");
+    if new_tables == NewTables::AreForgotten {
+        command.arg("-Dcassandra.test.flush_local_schema_changes=false");
     }
-
-    /// `kill -9`.
-    pub fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.kill();
-        }
-    }
-
-    /// SIGTERM, and waits for the end.
-    pub fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop();
-        }
-    }
-
-    /// Stops it in its tracks: it holds its connections, and answers nothing until [`Self::thaw`].
-    pub fn freeze(&self) {
-        self.running.iter().for_each(Running::freeze);
-    }
-
-    /// Lets it go on.
-    pub fn thaw(&self) {
-        self.running.iter().for_each(Running::thaw);
-    }
-
-    fn command(&self) -> Command {
-        let programs = parts::fetched("cassandra/lib");
-        let jamm = fs::read_dir(&programs)
-            .expect("the programs can be listed")
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("jamm-")))
-            .expect("jamm is among the programs");
-        let folder = self.folder.display();
-        let mut options = OsString::from("@");
-        options.push(parts::own("cassandra/java.options"));
-        let mut command = Command::new("java");
-        if self.new_tables == NewTables::AreForgotten {
-            command.arg("-Dcassandra.test.flush_local_schema_changes=false");
-        }
-        command
-            .arg(options)
-            .arg(format!("-javaagent:{}", jamm.display()))
-            .arg(format!("-Djava.io.tmpdir={folder}/tmp"))
-            .arg(format!("-Dcassandra.config=file://{folder}/cassandra.yaml"))
-            .arg(format!("-Dcassandra.storagedir={folder}"))
-            .arg(format!("-Dcassandra.logdir={folder}"))
-            .arg(format!("-Dlogback.configurationFile={}", parts::own("cassandra/logback.xml").display()))
-            .arg("-cp")
-            .arg(format!("{}/*", programs.display()))
-            .arg("org.apache.cassandra.service.CassandraDaemon");
-        command
-    }
+    command
+        .arg(options)
+        .arg(format!("-javaagent:{}", jamm.display()))
+        .arg(format!("-Djava.io.tmpdir={folder}/tmp"))
+        .arg(format!("-Dcassandra.config=file://{folder}/cassandra.yaml"))
+        .arg(format!("-Dcassandra.storagedir={folder}"))
+        .arg(format!("-Dcassandra.logdir={folder}"))
+        .arg(format!("-Dlogback.configurationFile={}", parts::own("cassandra/logback.xml").display()))
+        .arg("-cp")
+        .arg(format!("{}/*", programs.display()))
+        .arg("org.apache.cassandra.service.CassandraDaemon");
+    command
 }
 
 fn part(name: &str) -> String {

@@ -7,7 +7,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::program::{Running, ground};
+use crate::process::Process;
+use crate::program::ground;
+
+/// The tables of anomalies.
+pub const SIX_TABLES: [&str; 6] =
+    ["combined_all", "combined_repeated", "zscore_all", "zscore_repeated", "iforest_all", "iforest_repeated"];
 
 /// Failures of one key in one window of one aircraft: (tail, start, point, description).
 pub type FaultId = (String, String, String, String);
@@ -33,8 +38,8 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Ground {
     folder: PathBuf,
-    log: PathBuf,
-    running: Option<Running>,
+    /// `cabinwatch-ground ingest`.
+    pub ingest: Process,
 }
 
 impl Ground {
@@ -68,7 +73,7 @@ impl Ground {
 
     fn with_sections(folder: &Path, broker_and_tables: &str, ingest: &str) -> Self {
         fs::create_dir_all(folder).expect("the folder can be made");
-        let ground = Self { folder: folder.to_owned(), log: folder.join("ingest.log"), running: None };
+        let ground = Self::in_folder(folder, "ingest.log");
         let config = format!(
             "[broker]\n{broker_and_tables}[model]\ndir = \"{0}/model\"\n\
              [ingest]\narchive = \"file://{0}/archive\"\n{ingest}",
@@ -78,11 +83,23 @@ impl Ground {
         ground
     }
 
+    fn in_folder(folder: &Path, log: &str) -> Self {
+        let mut command = ground(["ingest", "--config"]);
+        command.arg(folder.join("ground.toml"));
+        Self { folder: folder.to_owned(), ingest: Process::new(command, &folder.join(log)) }
+    }
+
+    /// The same, sharing the messages with all others of the group `ground`.
+    #[must_use]
+    pub fn sharing(mut self) -> Self {
+        self.ingest.add_arguments(&["--share", "ground"]);
+        self
+    }
+
     /// Another ingest process on the same configuration and database, with a log of its own; it does not run yet.
     #[must_use]
     pub fn another(&self, number: usize) -> Self {
-        let log = self.folder.join(format!("ingest-{number}.log"));
-        Self { folder: self.folder.clone(), log, running: None }
+        Self::in_folder(&self.folder, &format!("ingest-{number}.log"))
     }
 
     /// The configuration file.
@@ -95,48 +112,6 @@ impl Ground {
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.folder.join("tables.db")
-    }
-
-    /// Everything ingest has said in all its lives.
-    #[must_use]
-    pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// Starts ingest; returns at once.
-    pub fn start(&mut self) {
-        self.start_with(&[]);
-    }
-
-    /// Starts ingest with further flags; returns at once.
-    pub fn start_with(&mut self, flags: &[&str]) {
-        let mut command = ground(["ingest", "--config"]);
-        command.arg(self.config()).args(flags);
-        self.running = Some(Running::start(&mut command, &self.log));
-    }
-
-    /// The most memory it has ever had resident, in KiB; 0 while it does not run.
-    #[must_use]
-    pub fn peak_memory(&self) -> u64 {
-        self.running.as_ref().map_or(0, Running::peak_memory)
-    }
-
-    /// `kill -9`.
-    pub fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.kill();
-        }
-    }
-
-    /// SIGTERM, and waits for an orderly end.
-    ///
-    /// # Panics
-    /// When ingest does not end, or ends with an error.
-    pub fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            let status = running.stop();
-            assert!(status.success(), "ingest ended with {status}:\n{}", self.log());
-        }
     }
 
     /// The database, to read; none while it does not exist yet.

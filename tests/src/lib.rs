@@ -1,8 +1,8 @@
 //! What the end-to-end tests stand on: starting the real programs, killing them, waiting for what they do, and
 //! reading what they leave behind.
 //!
-//! Everything a test starts lives in its own temporary folder and listens on a port the system picked, so tests run
-//! side by side.
+//! Everything a test starts lives in its own temporary folder and listens on free ports of loopback, so tests run side
+//! by side.
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
@@ -12,12 +12,14 @@ pub mod broker;
 pub mod cassandra;
 pub mod cql;
 pub mod edr;
+pub mod fleet;
 pub mod ground;
 pub mod hdfs;
 pub mod metrics;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod parts;
+pub mod process;
 pub mod producer;
 pub mod program;
 pub mod smtp;

@@ -3,18 +3,18 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::authority::Authority;
-use crate::broker::{free_port, mosquitto_program};
+use crate::broker::{free_port, mosquitto, mosquitto_user};
 use crate::mqtt::{Access, Tls};
-use crate::program::{Ended, Running, ground};
+use crate::process::Process;
+use crate::program::{Ended, ground};
 use crate::wait::eventually;
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const SAVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How clients prove who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,8 @@ pub struct FleetBroker {
     authority: Authority,
     /// For aircraft, and for the ground.
     ports: (u16, u16),
-    running: Option<Running>,
+    /// mosquitto itself.
+    pub process: Process,
 }
 
 impl FleetBroker {
@@ -47,12 +48,14 @@ impl FleetBroker {
         fs::create_dir_all(broker.join("certs")).expect("the folder can be made");
         fs::create_dir_all(broker.join("data")).expect("the folder can be made");
         let (authority, ports) = (Authority::new("The fleet's authority"), (free_port(), free_port()));
-        let mut broker = Self { identity, folder: broker, authority, ports, running: None };
+        let process = Process::new(mosquitto(&broker.join("run.conf")), &broker.join("broker.log"));
+        let process = process.ready_when_it_listens(ports.1);
+        let mut broker = Self { identity, folder: broker, authority, ports, process };
         let certificates = broker.folder.join("certs");
         let _ = broker.authority.certificate_file(&certificates);
         broker.issue("broker");
         broker.configure(tails);
-        broker.restart();
+        broker.process.start();
         broker
     }
 
@@ -73,10 +76,7 @@ impl FleetBroker {
         command.arg("--ground-listen").arg(format!("127.0.0.1:{}", self.ports.1));
         Ended::well(&mut command);
         let mut settings = fs::read_to_string(self.folder.join("mosquitto.conf")).expect("it was written");
-        if nix::unistd::geteuid().is_root() {
-            // It would become a user of its own, who may not read a test's folder.
-            settings.push_str("user root\n");
-        }
+        settings.push_str(mosquitto_user());
         fs::write(self.folder.join("run.conf"), settings).expect("the configuration can be written");
         if self.identity == Identity::Certificates {
             tails.iter().chain(&["ingest", "publish"]).for_each(|name| self.issue(name));
@@ -185,44 +185,10 @@ impl FleetBroker {
         Access { port: self.ports.0, client_id: client_id.to_owned(), login, tls }
     }
 
-    /// Starts it again after [`Self::kill`] or [`Self::stop`], and waits until it accepts connections.
-    ///
-    /// # Panics
-    /// When it does not.
-    pub fn restart(&mut self) {
-        let mut command = Command::new(mosquitto_program());
-        command.arg("-c").arg(self.folder.join("run.conf"));
-        let mut running = Running::start(&mut command, &self.folder.join("broker.log"));
-        eventually("the broker to accept connections", READY_LIMIT, || {
-            running.assert_alive();
-            TcpStream::connect(("127.0.0.1", self.ports.1)).ok()
-        });
-        self.running = Some(running);
-    }
-
-    /// `kill -9`.
-    pub fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.kill();
-        }
-    }
-
-    /// SIGTERM, and waits for the end: it saves what it must remember.
-    pub fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop();
-        }
-    }
-
-    /// Makes a running broker read its access list and passwords anew.
-    pub fn reload(&self) {
-        self.running.iter().for_each(Running::hang_up);
-    }
-
     /// Makes a running broker save what it must remember, and waits until it is there.
     pub fn save(&self) {
-        self.running.iter().for_each(Running::ask_to_save);
-        eventually("the broker to save", READY_LIMIT, || self.memory().exists().then_some(()));
+        self.process.ask_to_save();
+        eventually("the broker to save", SAVE_LIMIT, || self.memory().exists().then_some(()));
     }
 
     fn memory(&self) -> PathBuf {
@@ -239,11 +205,5 @@ impl FleetBroker {
             fs::remove_file(self.memory()).expect("it can be deleted");
         }
         remembered
-    }
-
-    /// Everything it has said.
-    #[must_use]
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("broker.log")).unwrap_or_default()
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 const IN_FLIGHT: usize = 128;
 /// How long to wait for an answer before everything unstored is sent again.
 const PATIENCE: Duration = Duration::from_millis(400);
+/// How long an agent may be gone. A test kills one for a moment; only one that never answers again reaches this.
+const SILENCE_LIMIT: Duration = Duration::from_secs(180);
 
 /// One event to send.
 #[derive(Clone, Debug)]
@@ -38,6 +40,7 @@ pub struct Producer {
     /// What no answer has named yet, by its number.
     unstored: BTreeMap<u64, Vec<u8>>,
     resent: u64,
+    last_answer: Instant,
 }
 
 impl Producer {
@@ -56,6 +59,7 @@ impl Producer {
             next: 1,
             unstored: BTreeMap::new(),
             resent: 0,
+            last_answer: Instant::now(),
         }
     }
 
@@ -98,8 +102,13 @@ impl Producer {
     fn listen(&mut self) {
         let mut buffer = [0; 512];
         match self.socket.recv(&mut buffer) {
-            Ok(length) => self.settle(&buffer[..length]),
+            Ok(length) => {
+                self.last_answer = Instant::now();
+                self.settle(&buffer[..length]);
+            }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                let silence = self.last_answer.elapsed();
+                assert!(silence < SILENCE_LIMIT, "no answer from {} for {silence:?}", self.agent.display());
                 self.resent += self.unstored.len() as u64;
                 for datagram in self.unstored.values() {
                     self.try_send(datagram);

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::authority::Authority;
 use crate::broker::free_port;
 use crate::parts;
-use crate::program::Running;
-use crate::wait::eventually;
+use crate::process::Process;
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+/// What `server.py` prints when it listens.
+const READY: &str = "listening";
 
 /// The user the server knows, and its password.
 pub const LOGIN: (&str, &str) = ("reports", "correct-horse-battery");
@@ -27,7 +26,8 @@ pub struct MailServer {
     authority: Authority,
     starttls_port: u16,
     tls_port: u16,
-    running: Option<Running>,
+    /// The server itself.
+    pub process: Process,
 }
 
 impl MailServer {
@@ -59,34 +59,13 @@ impl MailServer {
         fs::write(folder.join("server.pem"), pem).expect("the key can be written");
         fs::write(folder.join("settings.json"), settings.to_string()).expect("the settings can be written");
         let (starttls_port, tls_port) = (free_port(), free_port());
-        let mut server =
-            Self { folder: folder.to_owned(), authority, starttls_port, tls_port, running: None };
-        server.restart();
-        server
-    }
-
-    /// Starts it again.
-    ///
-    /// # Panics
-    /// When it does not accept connections.
-    pub fn restart(&mut self) {
         let mut command = Command::new(parts::fetched("venv").join("bin/python"));
-        command.arg(parts::own("smtp/server.py")).arg(&self.folder);
-        command.arg(self.starttls_port.to_string()).arg(self.tls_port.to_string());
-        let lives = self.said().matches(READY).count();
-        let mut running = Running::start(&mut command, &self.log());
-        eventually("the mail server to listen", READY_LIMIT, || {
-            running.assert_alive();
-            (running.said().matches(READY).count() > lives).then_some(())
-        });
-        self.running = Some(running);
-    }
-
-    /// `kill -9`.
-    pub fn kill_hard(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.kill();
-        }
+        command.arg(parts::own("smtp/server.py")).arg(folder);
+        command.arg(starttls_port.to_string()).arg(tls_port.to_string());
+        let process = Process::new(command, &folder.join("server.log")).ready_when_it_says(READY);
+        let mut server = Self { folder: folder.to_owned(), authority, starttls_port, tls_port, process };
+        server.process.start();
+        server
     }
 
     /// `smtp://`, with STARTTLS if it is offered.
@@ -154,16 +133,4 @@ impl MailServer {
         }
         deliveries
     }
-
-    /// Everything it has said in all its lives.
-    #[must_use]
-    pub fn said(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.log()).unwrap_or_default()).into_owned()
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.join("server.log")
-    }
 }
-
-const READY: &str = "listening";

@@ -4,7 +4,7 @@
 //! that was counted twice is a row that says 2.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::aircraft::Aircraft;
 use crate::ground::{FaultId, Stored};
 use crate::producer::{Event, Producer};
 
@@ -93,12 +94,16 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Begins to send. The producers' own sockets lie in `folder`.
+    /// Begins to send to the aircraft's event socket.
     #[must_use]
-    pub fn start(tail: &str, folder: &Path, socket: &Path, seed: u64) -> Self {
+    pub fn start(aircraft: &Aircraft, seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let source =
-            Source { tail: tail.to_owned(), folder: folder.to_owned(), socket: socket.to_owned(), seed };
+        let source = Source {
+            tail: aircraft.tail().to_owned(),
+            folder: aircraft.folder().to_owned(),
+            socket: aircraft.event_socket(),
+            seed,
+        };
         let stopped = Arc::clone(&stop);
         Self { stop, thread: thread::spawn(move || source.produce(&stopped)) }
     }

@@ -20,12 +20,6 @@ pub struct Server {
 }
 
 impl Server {
-    /// One of a test's own, to be killed.
-    pub fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        Self { cassandra: Cassandra::start_forgetful(folder.path()), folder }
-    }
-
     fn start_forgetful() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { cassandra: Cassandra::start_forgetful(folder.path()), folder }

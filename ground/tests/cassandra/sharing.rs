@@ -57,7 +57,7 @@ fn three_processes_come_to_what_one_alone_would() {
     let tables = keyspace.opened();
     let streams = tables.streams().expect("read");
     let expected = alone.state("TC-JJA".parse().expect("a tail"), StreamId(7), UnixSeconds(1));
-    assert_eq!(streams, [expected.clone()]);
+    assert_eq!(streams, std::slice::from_ref(&expected));
     let gaps = tables.gaps(&Query::default()).expect("read");
     assert_eq!(gaps.iter().map(|gap| gap.range).collect::<Vec<_>>(), expected.gaps);
 }

@@ -6,7 +6,7 @@ use cabinwatch_tests::mosquitto::{FleetBroker, Identity};
 use cabinwatch_tests::mqtt::{Client, NOT_AUTHORIZED};
 use cabinwatch_tests::wait::eventually;
 
-use super::{Fleet, LIMIT, aircraft, aircraft_as, flow, ground, says};
+use super::{LIMIT, aircraft, aircraft_as, fleet, flow, ground, says};
 
 fn every_event_gets_through(identity: Identity, seed: u64) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -14,11 +14,11 @@ fn every_event_gets_through(identity: Identity, seed: u64) {
     let tails = ["TC-AAA", "TC-BBB"];
     let broker = FleetBroker::start(path, identity, &tails);
     let mut ground = ground(path, &broker);
-    ground.start();
-    let fleet = Fleet::start(path, &broker, &tails, seed);
+    ground.ingest.start();
+    let fleet = fleet(path, &broker, &tails, seed);
     flow(3000);
-    let sent = fleet.finish(&ground);
-    ground.stop();
+    let sent = fleet.finish(|| ground.stored().ok());
+    ground.ingest.stop();
     let stored = ground.stored().expect("the tables can be read");
     sent.check(&stored);
     assert_eq!((stored.set_aside, stored.streams), (0, 2));
@@ -39,19 +39,19 @@ fn certificates_by_our_script_let_everyone_in() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     let mut broker = FleetBroker::start(path, Identity::Certificates, &["TC-AAA"]);
-    broker.stop();
+    broker.process.stop();
     broker.issue_by_script();
-    broker.restart();
+    broker.process.start();
     let mut ground = ground(path, &broker);
-    ground.start();
+    ground.ingest.start();
     let mut plane = aircraft(path, &broker, "TC-AAA");
-    plane.start();
+    plane.agent.start();
     eventually("ingest to know the aircraft", LIMIT, || {
         (ground.number("SELECT count(*) FROM aircraft").ok()? == 1).then_some(())
     });
-    says("the agent", || plane.log(), "the agent runs");
-    plane.stop();
-    ground.stop();
+    says("the agent", || plane.agent.said(), "the agent runs");
+    plane.agent.stop();
+    ground.ingest.stop();
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn an_aircraft_writes_only_below_its_own_tail() {
     let path = folder.path();
     let broker = FleetBroker::start(path, Identity::Certificates, &["TC-AAA", "TC-BBB"]);
     let mut ground = ground(path, &broker);
-    ground.start();
-    says("ingest", || ground.log(), "connected to the broker");
+    ground.ingest.start();
+    says("ingest", || ground.ingest.said(), "connected to the broker");
 
     // mosquitto says why, and ends the connection.
     let publish = |topic: &str, payload: &[u8]| {
@@ -81,7 +81,7 @@ fn an_aircraft_writes_only_below_its_own_tail() {
         assert!(publish("cabinwatch/v1/TC-AAA/up/frames", b"mine") < 0x80);
         (ground.number("SELECT count(*) FROM set_aside").ok()? > 0).then_some(())
     });
-    ground.stop();
+    ground.ingest.stop();
     assert_eq!(ground.number("SELECT count(DISTINCT tail) FROM set_aside"), Ok(1));
     assert_eq!(ground.number("SELECT count(*) FROM aircraft WHERE tail <> 'TC-AAA'"), Ok(0));
 }
@@ -107,7 +107,7 @@ fn an_aircraft_cannot_take_over_anothers_session() {
     let broker = FleetBroker::start(folder.path(), Identity::Certificates, &["TC-AAA", "TC-BBB"]);
     let mut aaa = Client::connect(&broker.access_by_hand("TC-AAA", "TC-AAA"));
     let mut bbb = Client::connect(&broker.access_by_hand("TC-BBB", "TC-AAA"));
-    assert!(broker.log().contains("as TC-BBB "), "{}", broker.log());
+    assert!(broker.process.said().contains("as TC-BBB "), "{}", broker.process.said());
     assert!(bbb.publish("cabinwatch/v1/TC-BBB/up/status", b"", false) < 0x80);
     assert!(aaa.publish("cabinwatch/v1/TC-AAA/up/status", b"", false) < 0x80, "it was thrown out");
 }
@@ -118,20 +118,20 @@ fn an_agent_with_anothers_certificate_gets_nothing_through_and_says_why() {
     let path = folder.path();
     let broker = FleetBroker::start(path, Identity::Certificates, &["TC-AAA", "TC-BBB"]);
     let mut ground = ground(path, &broker);
-    ground.start();
+    ground.ingest.start();
     let mut bbb = aircraft_as(path, &broker, "TC-BBB", "TC-AAA");
-    bbb.start();
-    says("the agent", || bbb.log(), "does not let us write below cabinwatch/v1/TC-BBB/up");
-    bbb.kill();
+    bbb.agent.start();
+    says("the agent", || bbb.agent.said(), "does not let us write below cabinwatch/v1/TC-BBB/up");
+    bbb.agent.kill();
     let mut aaa = aircraft(path, &broker, "TC-AAA");
-    aaa.start();
+    aaa.agent.start();
     let known = |tail: &str| ground.number(&format!("SELECT count(*) FROM aircraft WHERE tail = '{tail}'"));
     eventually("ingest to know TC-AAA", LIMIT, || (known("TC-AAA").ok()? == 1).then_some(()));
     // Not even the last will that the broker was to send in its stead.
     assert_eq!(known("TC-BBB"), Ok(0));
-    says("the agent", || aaa.log(), "the agent runs");
-    aaa.stop();
-    ground.stop();
+    says("the agent", || aaa.agent.said(), "the agent runs");
+    aaa.agent.stop();
+    ground.ingest.stop();
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn an_agent_with_an_expired_certificate_says_so() {
     let broker = FleetBroker::start(folder.path(), Identity::Certificates, &["TC-AAA"]);
     broker.let_expire("TC-AAA");
     let mut aaa = aircraft(folder.path(), &broker, "TC-AAA");
-    aaa.start();
-    says("the agent", || aaa.log(), "TC-AAA.pem (`link.client_certificate`): it has expired");
-    says("the agent", || aaa.log(), "the agent runs");
-    aaa.stop();
+    aaa.agent.start();
+    says("the agent", || aaa.agent.said(), "TC-AAA.pem (`link.client_certificate`): it has expired");
+    says("the agent", || aaa.agent.said(), "the agent runs");
+    aaa.agent.stop();
 }
 
 #[test]
@@ -153,16 +153,16 @@ fn ingest_says_what_is_wrong_with_the_certificates() {
     let broker = FleetBroker::start(path, Identity::Certificates, &["TC-AAA"]);
     let ca = format!("ca_file = \"{}\"\n", broker.ca_file().display());
     let mut nameless = Ground::with_access(&path.join("nameless"), &broker.ground_url(), &ca);
-    nameless.start();
-    says("ingest", || nameless.log(), "set `broker.client_certificate` and `broker.client_key`");
-    nameless.stop();
+    nameless.ingest.start();
+    says("ingest", || nameless.ingest.said(), "set `broker.client_certificate` and `broker.client_key`");
+    nameless.ingest.stop();
 
     let strange = Authority::new("Somebody else").certificate_file(path);
     let ca = format!("ca_file = \"{}\"\n", strange.display());
     let mut deceived = Ground::with_access(&path.join("deceived"), &broker.ground_url(), &ca);
-    deceived.start();
-    says("ingest", || deceived.log(), "was signed by no authority in");
-    deceived.stop();
+    deceived.ingest.start();
+    says("ingest", || deceived.ingest.said(), "was signed by no authority in");
+    deceived.ingest.stop();
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn the_certificate_of_an_aircraft_that_left_opens_the_door_and_nothing_behind_it
     };
     assert!(publish() < 0x80);
     broker.configure(&["TC-BBB"]);
-    broker.reload();
+    broker.process.hang_up();
     eventually("its rights to be gone", LIMIT, || (publish() == NOT_AUTHORIZED).then_some(()));
 }
 
@@ -185,25 +185,29 @@ fn a_new_aircraft_gets_in_one_that_left_does_not_and_the_others_notice_nothing()
     let path = folder.path();
     let broker = FleetBroker::start(path, Identity::Passwords, &["TC-AAA", "TC-BBB"]);
     let mut ground = ground(path, &broker);
-    ground.start();
+    ground.ingest.start();
     let mut leaves = aircraft(path, &broker, "TC-AAA");
-    leaves.start();
-    says("the agent", || leaves.log(), "connected");
-    let stays = Fleet::start(path, &broker, &["TC-BBB"], 3);
+    leaves.agent.start();
+    says("the agent", || leaves.agent.said(), "connected");
+    let stays = fleet(path, &broker, &["TC-BBB"], 3);
     flow(1000);
 
     broker.configure(&["TC-BBB", "TC-CCC"]);
-    broker.reload();
+    broker.process.hang_up();
     let mut comes = aircraft(path, &broker, "TC-CCC");
-    comes.start();
-    says("the new agent", || comes.log(), "connected");
-    says("the new agent", || comes.log(), "the agent runs");
+    comes.agent.start();
+    says("the new agent", || comes.agent.said(), "connected");
+    says("the new agent", || comes.agent.said(), "the agent runs");
     // mosquitto ends its connection, and does not let it in again.
-    says("the agent that left", || leaves.log(), "the broker does not let \"TC-AAA\" with this password");
+    says(
+        "the agent that left",
+        || leaves.agent.said(),
+        "the broker does not let \"TC-AAA\" with this password",
+    );
 
-    let sent = stays.finish(&ground);
-    comes.stop();
-    leaves.stop();
-    ground.stop();
+    let sent = stays.finish(|| ground.stored().ok());
+    comes.agent.stop();
+    leaves.agent.stop();
+    ground.ingest.stop();
     sent.check(&ground.stored().expect("the tables can be read"));
 }

@@ -8,7 +8,7 @@ use cabinwatch_tests::wait::eventually;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Fleet, LIMIT, flow, ground, says};
+use super::{LIMIT, fleet, flow, ground, says};
 
 const TAILS: [&str; 2] = ["TC-AAA", "TC-BBB"];
 const KILLS: usize = 6;
@@ -20,22 +20,22 @@ fn a_broker_that_is_killed_and_forgets_everything_costs_nothing_but_a_resend() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     let mut broker = FleetBroker::start(path, Identity::Certificates, &TAILS);
-    let mut ground = ground(path, &broker);
-    let mut other = ground.another(2);
-    [&mut ground, &mut other].into_iter().for_each(|member| member.start_with(&["--share", "ground"]));
-    let fleet = Fleet::start(path, &broker, &TAILS, seed);
+    let mut ground = ground(path, &broker).sharing();
+    let mut other = ground.another(2).sharing();
+    [&mut ground, &mut other].into_iter().for_each(|member| member.ingest.start());
+    let fleet = fleet(path, &broker, &TAILS, seed);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     for number in 1..=KILLS {
         flow(random.random_range(500..2000));
         println!("kill {number} of {KILLS}");
         broker.save();
-        broker.kill();
+        broker.process.kill();
         assert!(broker.forget(), "it had nothing to forget");
-        broker.restart();
+        broker.process.start();
     }
-    let sent = fleet.finish(&ground);
-    ground.stop();
-    other.stop();
+    let sent = fleet.finish(|| ground.stored().ok());
+    ground.ingest.stop();
+    other.ingest.stop();
     let stored = ground.stored().expect("the tables can be read");
     sent.check(&stored);
     assert_eq!((stored.set_aside, stored.streams), (0, 2));
@@ -47,18 +47,18 @@ fn a_broker_that_stops_in_order_keeps_what_a_lone_ingest_has_not_fetched() {
     let path = folder.path();
     let mut broker = FleetBroker::start(path, Identity::Passwords, &["TC-AAA"]);
     let mut ground = ground(path, &broker);
-    ground.start();
+    ground.ingest.start();
     // From here on the broker keeps a session for it.
-    says("ingest", || ground.log(), "connected to the broker");
+    says("ingest", || ground.ingest.said(), "connected to the broker");
     let plane_folder = path.join("plane");
     let more = broker.access("TC-AAA") + &Aircraft::sources(&plane_folder, "[log]\nlevel = \"debug\"\n");
     let mut plane = Aircraft::new(&plane_folder, "TC-AAA", &broker.url(), &more);
-    plane.start();
+    plane.agent.start();
     plane.wait_for_socket(&plane.event_socket());
     eventually("ingest to have subscribed", LIMIT, || {
         (ground.number("SELECT count(*) FROM aircraft").ok()? == 1).then_some(())
     });
-    ground.kill();
+    ground.ingest.kill();
 
     let mut producer = Producer::new("captive", path, &plane.event_socket());
     for (at, description) in [("2026-01-01T10:00:00Z", "kept"), ("2026-01-01T11:00:00Z", "closes it")] {
@@ -66,17 +66,17 @@ fn a_broker_that_stops_in_order_keeps_what_a_lone_ingest_has_not_fetched() {
         producer.send(&Event { at, point, description: description.to_owned(), state: "FAIL" });
     }
     producer.finish();
-    says("the agent", || plane.log(), "frames sent");
+    says("the agent", || plane.agent.said(), "frames sent");
     // Neither the aircraft nor the broker's process is there any more: it is in the broker's file, or nowhere.
-    plane.stop();
-    broker.stop();
-    broker.restart();
-    ground.start();
+    plane.agent.stop();
+    broker.process.stop();
+    broker.process.start();
+    ground.ingest.start();
     eventually("the window", LIMIT, || {
         let failures = ground.failures().ok()?;
         failures.keys().any(|(_, _, _, description)| description == "kept").then_some(())
     });
-    ground.stop();
+    ground.ingest.stop();
 }
 
 #[test]
@@ -85,20 +85,20 @@ fn what_nobody_can_read_is_set_aside_with_its_reason_and_the_rest_flows() {
     let path = folder.path();
     let broker = FleetBroker::start(path, Identity::Certificates, &TAILS);
     let mut ground = ground(path, &broker);
-    ground.start();
-    let fleet = Fleet::start(path, &broker, &["TC-AAA"], 30);
-    says("ingest", || ground.log(), "connected to the broker");
+    ground.ingest.start();
+    let fleet = fleet(path, &broker, &["TC-AAA"], 30);
+    says("ingest", || ground.ingest.said(), "connected to the broker");
     let mut poisoner = Client::connect(&broker.access_by_hand("TC-BBB", "TC-BBB"));
     let payloads = [&b""[..], b"\xff\xffpoison", b"\x01\x01\x10\xde\xad", &[0; 4096]];
     for payload in payloads {
         flow(300);
         assert!(poisoner.publish("cabinwatch/v1/TC-BBB/up/frames", payload, false) < 0x80);
     }
-    let sent = fleet.finish(&ground);
+    let sent = fleet.finish(|| ground.stored().ok());
     eventually("the poison to be set aside", LIMIT, || {
         (ground.stored().ok()?.set_aside == payloads.len() as i64).then_some(())
     });
-    ground.stop();
+    ground.ingest.stop();
     sent.check(&ground.stored().expect("the tables can be read"));
     let unexplained = "SELECT count(*) FROM set_aside WHERE tail <> 'TC-BBB' OR reason = '' OR message = ''";
     assert_eq!(ground.number(unexplained), Ok(0));

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use cabinwatch_tests::aircraft::Aircraft;
+use cabinwatch_tests::fleet::Fleet;
 use cabinwatch_tests::ground::Ground;
 use cabinwatch_tests::mosquitto::FleetBroker;
-use cabinwatch_tests::traffic::{Oracle, Traffic};
 use cabinwatch_tests::wait::eventually;
 
 /// Far above what it takes; only a hang reaches it.
@@ -35,35 +35,8 @@ fn aircraft(path: &Path, broker: &FleetBroker, tail: &str) -> Aircraft {
 }
 
 /// Several aircraft with traffic on each.
-struct Fleet {
-    aircraft: Vec<Aircraft>,
-    traffic: Vec<Traffic>,
-}
-
-impl Fleet {
-    fn start(path: &Path, broker: &FleetBroker, tails: &[&str], seed: u64) -> Self {
-        let mut fleet = Self { aircraft: Vec::new(), traffic: Vec::new() };
-        for (tail, seed) in tails.iter().zip(seed..) {
-            let mut plane = aircraft(path, broker, tail);
-            plane.start();
-            plane.wait_for_socket(&plane.event_socket());
-            fleet.traffic.push(Traffic::start(tail, &path.join(tail), &plane.event_socket(), seed));
-            fleet.aircraft.push(plane);
-        }
-        fleet
-    }
-
-    /// Ends the traffic and waits until all of it is in the tables; what was sent.
-    fn finish(self, ground: &Ground) -> Oracle {
-        let mut sent = Oracle::default();
-        self.traffic.into_iter().for_each(|traffic| sent.extend(traffic.finish()));
-        eventually("the last windows to arrive, and the outboxes to be empty", LIMIT, || {
-            let arrived = sent.has_arrived(&ground.stored().ok()?);
-            (arrived && self.aircraft.iter().all(Aircraft::has_sent_all)).then_some(())
-        });
-        self.aircraft.into_iter().for_each(|mut aircraft| aircraft.stop());
-        sent
-    }
+fn fleet(path: &Path, broker: &FleetBroker, tails: &[&str], seed: u64) -> Fleet {
+    Fleet::start(tails.iter().map(|tail| aircraft(path, broker, tail)), seed)
 }
 
 /// Waits until a log holds a text.

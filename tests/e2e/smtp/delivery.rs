@@ -110,7 +110,7 @@ fn a_certificate_that_nobody_vouches_for_gets_no_mail() {
         let why = reported["round"]["server"].as_str().unwrap_or_default().to_owned();
         assert!(why.contains("certificate"), "{reported}");
     }
-    assert!(!server.said().contains("mail "), "{}", server.said());
+    assert!(!server.process.said().contains("mail "), "{}", server.process.said());
     assert_eq!(desk.states(), ["waiting"]);
 }
 

@@ -49,13 +49,13 @@ fn a_later_run_sends_what_waits_before_its_own_report() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = MailServer::start(folder.path());
     let desk = Desk::new(&server);
-    server.kill_hard();
+    server.process.kill();
     let reported = desk.detect();
     assert_eq!(kept(&reported).0, "waiting");
     for minute in [10, 11] {
         assert_eq!(kept(&desk.report(minute)).0, "waiting");
     }
-    server.restart();
+    server.process.start();
     let reported = desk.report(12);
     assert_eq!(reported["round"]["sent"].as_array().expect("a list").len(), 4, "{reported}");
     assert_each_once(&server, 4);
@@ -68,7 +68,7 @@ fn a_person_is_told_that_the_mail_waits_and_the_run_has_succeeded() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = MailServer::start(folder.path());
     let desk = Desk::new(&server);
-    server.kill_hard();
+    server.process.kill();
     let mut detect = desk.command(&["detect", "--now", "2026-11-20T14:06:00Z"]);
     let printed = Ended::well(&mut detect);
     assert!(printed.contains("combined_repeated"), "the run's own summary: {printed}");
@@ -80,7 +80,7 @@ fn a_person_is_told_that_the_mail_waits_and_the_run_has_succeeded() {
     let listed = Ended::well(&mut desk.command(&["report", "queue"]));
     assert!(listed.contains("waiting") && listed.contains("0 of 3"), "{listed}");
 
-    server.restart();
+    server.process.start();
     assert!(Ended::well(&mut desk.command(&["report", "send"])).contains("Mails sent: 1."));
     assert!(Ended::well(&mut detect).contains("This very report was sent before"));
     assert!(Ended::well(&mut desk.command(&["report", "queue"])).contains("No mail waits."));
@@ -95,7 +95,7 @@ fn after_a_failure_the_server_is_left_alone_for_a_while_unless_somebody_asks() {
     desk.number("retry_seconds", 3600);
     server.misbehave(&json!([{ "step": "connect", "reply": "421 4.3.2 closed for today" }]));
     desk.detect();
-    let attempts = || server.said().matches("fault").count();
+    let attempts = || server.process.said().matches("fault").count();
     assert_eq!(attempts(), 1);
     server.behave();
     let reported = desk.detect();

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cabinwatch_tests::program::Running;
+use cabinwatch_tests::process::Process;
 use cabinwatch_tests::smtp::MailServer;
 use cabinwatch_tests::wait::eventually;
 use rand::{RngExt, SeedableRng};
@@ -22,11 +22,12 @@ const MOST_MINUTES: u32 = 500;
 
 /// Starts a report and kills it when the server has come to this step.
 fn kill_at(server: &MailServer, desk: &Desk, minute: u32, fault: &serde_json::Value) {
-    let faults = server.said().matches("fault").count();
+    let faults = server.process.said().matches("fault").count();
     server.misbehave(&json!([fault]));
-    let run = Running::start(&mut desk.report_command(minute), &desk.path("killed.log"));
+    let mut run = Process::new(desk.report_command(minute), &desk.path("killed.log"));
+    run.start();
     eventually("the server to come to that step", LIMIT, || {
-        (server.said().matches("fault").count() > faults).then_some(())
+        (server.process.said().matches("fault").count() > faults).then_some(())
     });
     run.kill();
     server.behave();

@@ -27,11 +27,11 @@ fn runs_at_the_same_time_send_one_mail() {
     assert_eq!(server.mails().len(), 5);
 
     // And all of them at what waits.
-    server.kill_hard();
+    server.process.kill();
     for minute in 30..36 {
         desk.report(minute);
     }
-    server.restart();
+    server.process.start();
     at_once([40; 6]);
     desk.send(&[]);
     let deliveries = server.deliveries();
@@ -46,7 +46,7 @@ fn a_full_spool_gives_up_the_oldest_and_says_so() {
     let mut server = MailServer::start(folder.path());
     let mut desk = Desk::new(&server);
     desk.number("spool_mails", 3);
-    server.kill_hard();
+    server.process.kill();
     desk.detect();
     let mut dropped = Vec::new();
     for minute in 10..15 {
@@ -58,7 +58,7 @@ fn a_full_spool_gives_up_the_oldest_and_says_so() {
     assert!(dropped.iter().all(|(_, reason)| reason == "room"), "{dropped:?}");
     assert_eq!(fs::read_dir(desk.spool().join("dropped")).expect("a folder").count(), 3);
     assert_eq!(desk.queue().len(), 3);
-    server.restart();
+    server.process.start();
     desk.send(&[]);
     let arrived: Vec<_> = server.mails().iter().map(|mail| mail["headers"]["subject"].clone()).collect();
     assert_eq!(arrived.len(), 3);
@@ -81,12 +81,12 @@ fn a_broken_record_is_reported_and_the_other_mails_are_sent() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut server = MailServer::start(folder.path());
     let desk = Desk::new(&server);
-    server.kill_hard();
+    server.process.kill();
     desk.detect();
     let broken = desk.spool().join("queue").join(desk.queue()[0]["name"].as_str().expect("a name"));
     desk.report(10);
     fs::write(broken.join("record.json"), "{").expect("written");
-    server.restart();
+    server.process.start();
     let ended = Ended::of(&mut desk.command(&["report", "send", "--json"]));
     assert_eq!(ended.code, Some(1));
     assert_eq!(json(&ended.stdout)["unreadable"], 1);
