@@ -20,12 +20,16 @@ pub struct Server {
 }
 
 impl Server {
+    fn start_forgetful() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { cassandra: Cassandra::start_forgetful(folder.path()), folder }
+    }
+
     pub fn shared() -> Arc<Self> {
         static RUNNING: Mutex<Weak<Server>> = Mutex::new(Weak::new());
         let mut running = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         running.upgrade().unwrap_or_else(|| {
-            let folder = tempfile::tempdir().expect("a folder");
-            let server = Arc::new(Self { cassandra: Cassandra::start_forgetful(folder.path()), folder });
+            let server = Arc::new(Self::start_forgetful());
             *running = Arc::downgrade(&server);
             server
         })
