@@ -52,7 +52,8 @@ impl Cassandra {
         Self::with(folder, None, NewTables::AreForgotten)
     }
 
-    /// Starts a server that speaks TLS only, as `localhost` and `127.0.0.1`, and knows [`FIRST_USER`].
+    /// Starts a server that speaks TLS only, as `localhost` and `127.0.0.1`, with clients that have a certificate of the
+    /// authority, and knows [`FIRST_USER`].
     ///
     /// # Panics
     /// As [`Self::start`].

@@ -121,6 +121,7 @@ fn tls_files(link: &LinkConfig) -> ClientFiles<'_> {
         authorities: PemFile { setting: "link.ca_file", path: &link.ca_file },
         certificate: PemFile { setting: "link.client_certificate", path: &link.client_certificate },
         key: PemFile { setting: "link.client_key", path: &link.client_key },
+        server: cabinwatch_tls::Server::BROKER,
     }
 }
 

@@ -144,6 +144,7 @@ pub(super) fn tls_files(config: &BrokerConfig) -> ClientFiles<'_> {
         authorities: PemFile { setting: "broker.ca_file", path: &config.ca_file },
         certificate: PemFile { setting: "broker.client_certificate", path: &config.client_certificate },
         key: PemFile { setting: "broker.client_key", path: &config.client_key },
+        server: cabinwatch_tls::Server::BROKER,
     }
 }
 

@@ -8,7 +8,7 @@ use cabinwatch_shared::time::UnixSeconds;
 
 use super::wording::{Affected, AlarmCounts};
 use super::{ReportError, Run};
-use crate::tables::{Query, Table, TableRow, Tables};
+use crate::tables::{Query, RateQuery, Table, TableRow, Tables};
 
 /// Windows in a picture.
 pub(super) const PICTURE_WINDOWS: u32 = 48;
@@ -139,7 +139,8 @@ fn recent_rates(
     let length = last.end.0.saturating_sub(last.start.0).max(1);
     let later = last.start.0.saturating_add(WINDOWS_AFTER.saturating_mul(length));
     let until = UnixSeconds(later.min(run.until().0).max(last.start.0));
-    let rates = tables.recent_rates(&last.tail, last.key(), until, PICTURE_WINDOWS)?;
+    let query = RateQuery { tail: &last.tail, key: last.key(), until, windows: PICTURE_WINDOWS };
+    let rates = tables.recent_rates(&query)?;
     // The newest windows may reach back over a night on the ground; a picture holds one stretch of time.
     let Some(&(newest, _)) = rates.last() else { return Ok(rates) };
     let oldest = newest.0.saturating_sub((i64::from(PICTURE_WINDOWS) - 1).saturating_mul(length));

@@ -16,7 +16,7 @@ use super::*;
 pub type Check = fn(&mut dyn Tables);
 
 /// Every check with its name.
-pub const CHECKS: [(&str, Check); 13] = [
+pub const CHECKS: [(&str, Check); 15] = [
     ("rows_stand_in_the_tables_their_alarms_say", rows_stand_in_the_tables_their_alarms_say),
     ("every_column_comes_back", every_column_comes_back),
     ("a_re_run_leaves_exactly_the_new_rows", a_re_run_leaves_exactly_the_new_rows),
@@ -26,6 +26,11 @@ pub const CHECKS: [(&str, Check); 13] = [
     ("rates_count_quiet_windows_as_zero", rates_count_quiet_windows_as_zero),
     ("records_come_back", records_come_back),
     ("streams_and_gaps_come_back", streams_and_gaps_come_back),
+    ("gaps_stay_known_however_many_come_at_once", gaps_stay_known_however_many_come_at_once),
+    (
+        "a_gap_that_is_filled_in_its_middle_is_two_although_one_of_them_is_settled",
+        a_gap_that_is_filled_in_its_middle_is_two_although_one_of_them_is_settled,
+    ),
     ("progress_of_several_processes_is_merged", progress_of_several_processes_is_merged),
     ("a_replay_leaves_newer_windows_as_they_are", a_replay_leaves_newer_windows_as_they_are),
     ("what_an_aircraft_does_not_say_stays_known", what_an_aircraft_does_not_say_stays_known),
@@ -158,13 +163,15 @@ fn rates_count_quiet_windows_as_zero(tables: &mut dyn Tables) {
     let key = FaultKey { edr_point: "DHCP", description: "no address, none" };
     let rates = |until: i64, windows: u32| -> Vec<(i64, Rate)> {
         let tail = "TC-JJA".parse().expect("a tail");
-        let rates = tables.recent_rates(&tail, key, UnixSeconds(until), windows).expect("read");
+        let query = RateQuery { tail: &tail, key, until: UnixSeconds(until), windows };
+        let rates = tables.recent_rates(&query).expect("read");
         rates.into_iter().map(|(start, rate)| (start.0, rate)).collect()
     };
     let percent = |percent: u16| Rate::from_hundredths(100 * percent).expect("a rate");
     assert_eq!(rates(900, 9), [(0, percent(90)), (300, percent(0)), (900, percent(90))]);
     assert_eq!(rates(899, 9), [(0, percent(90)), (300, percent(0))]);
     assert_eq!(rates(900, 1), [(900, percent(90))]);
+    assert_eq!(rates(900, 0), []);
 }
 
 fn loss(until: i64) -> LossFrame {
@@ -250,6 +257,28 @@ fn streams_and_gaps_come_back(tables: &mut dyn Tables) {
     let state = go_on(tables, progress(&[range(5, 5), range(30, 30)], 30, 200));
     assert_eq!((state.committed, state.received), (FrameSeq(30), Vec::new()));
     assert_eq!(gaps(tables), [(3, 4, 100), (6, 7, 100), (9, 9, 100), (21, 24, 200), (27, 29, 200)]);
+}
+
+/// As many gaps as this: 1 to 5, 7, 9, and so on.
+fn scattered(gaps: u64) -> StreamProgress {
+    let stored: Vec<_> = (0..gaps).map(|number| range(6 + 2 * number, 6 + 2 * number)).collect();
+    progress(&stored, 4 + 2 * gaps, 100)
+}
+
+/// No more than 1,024 of them may still be filled.
+fn gaps_stay_known_however_many_come_at_once(tables: &mut dyn Tables) {
+    let state = go_on(tables, scattered(1_100));
+    assert_eq!((state.committed, state.gaps.len()), (FrameSeq(2_204), 1_024));
+    let known = gaps(tables);
+    assert_eq!((known.len(), &known[..2]), (1_100, [(1, 5, 100), (7, 7, 100)].as_slice()));
+}
+
+fn a_gap_that_is_filled_in_its_middle_is_two_although_one_of_them_is_settled(tables: &mut dyn Tables) {
+    assert_eq!(go_on(tables, scattered(1_024)).settled, FrameSeq(0));
+    let state = go_on(tables, progress(&[range(3, 3)], 1, 200));
+    assert_eq!((state.settled, state.gaps.len(), state.gaps[0]), (FrameSeq(2), 1_024, range(4, 5)));
+    let known = gaps(tables);
+    assert_eq!((known.len(), &known[..3]), (1_025, [(1, 2, 100), (4, 5, 100), (7, 7, 100)].as_slice()));
 }
 
 fn progress_of_several_processes_is_merged(tables: &mut dyn Tables) {

@@ -1,6 +1,7 @@
 //! What can go wrong with the tables.
 
 use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_tls::TlsError;
 
 /// Why the tables can't be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum TablesError {
         /// What is wrong with it.
         message: String,
     },
+    /// A file for TLS can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There are no tables yet, and they are not made on the way.
     #[error("there are no tables in {place}: make them with `cabinwatch-ground tables init`")]
     NotMade {
@@ -103,6 +107,6 @@ impl TablesError {
     /// Whether it is the call or the configuration that is wrong.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::Url(_) | Self::Name { .. } | Self::Setting { .. })
+        matches!(self, Self::Url(_) | Self::Name { .. } | Self::Setting { .. } | Self::Tls(_))
     }
 }

@@ -5,13 +5,13 @@ use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{FrameSeq, StreamId};
 
 use super::ranges::Ranges;
-use super::{StreamProgress, StreamState};
+use super::{SeqRange, StreamProgress, StreamState};
 
 /// Most separate runs of frames above the watermark. Live frames overtake a backlog in a handful of runs; an
 /// agent that makes more is broken, and its frames wait on the aircraft.
 const MAX_RECEIVED: usize = 4096;
 /// Most gaps that may still be filled; older ones are settled.
-const MAX_GAPS: usize = 1024;
+pub(super) const MAX_GAPS: usize = 1024;
 
 /// What a frame's number says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,12 @@ impl Ledger {
 
     /// Takes note of a frame.
     pub fn take(&mut self, seq: FrameSeq) -> Taken {
-        let seq = seq.0;
+        let taken = self.note(seq.0);
+        self.settle();
+        taken
+    }
+
+    fn note(&mut self, seq: u64) -> Taken {
         if seq <= self.committed {
             return if self.fill(seq) { Taken::New } else { Taken::Duplicate };
         }
@@ -95,6 +100,12 @@ impl Ledger {
     /// Takes note that the aircraft has nothing older than `oldest` any more: what is missing below it becomes a
     /// gap, and the watermark passes it. Returns how many frames that lost.
     pub fn skip_below(&mut self, oldest: FrameSeq) -> u64 {
+        let lost = self.give_up_below(oldest);
+        self.settle();
+        lost
+    }
+
+    fn give_up_below(&mut self, oldest: FrameSeq) -> u64 {
         let mut lost = 0;
         while self.committed.saturating_add(1) < oldest.0 {
             let first = self.committed + 1;
@@ -107,25 +118,24 @@ impl Ledger {
             self.committed = last;
             self.advance();
         }
-        self.settle();
         lost
     }
 
     /// A frame from a gap has come after all.
     fn fill(&mut self, seq: u64) -> bool {
-        let filled = seq > self.settled && self.gaps.remove(seq);
-        self.settle();
-        filled
+        seq > self.settled && self.gaps.remove(seq)
     }
 
-    /// Takes in what a batch stores, this process's or another's.
-    pub fn merge(&mut self, progress: &StreamProgress) {
+    /// Takes in what a batch stores, this process's or another's. Returns the gaps that this settles: the ledger
+    /// forgets them, and whoever keeps them must do so now.
+    pub fn merge(&mut self, progress: &StreamProgress) -> Vec<SeqRange> {
         for range in &progress.stored {
             for seq in range.first.0..=range.last.0 {
-                self.take(FrameSeq(seq));
+                self.note(seq);
             }
         }
-        self.skip_below(progress.oldest);
+        self.give_up_below(progress.oldest);
+        self.settle()
     }
 
     fn advance(&mut self) {
@@ -135,13 +145,12 @@ impl Ledger {
         }
     }
 
-    fn settle(&mut self) {
-        while self.gaps.len() > MAX_GAPS
-            && let Some(oldest) = self.gaps.first()
-        {
-            self.settled = oldest.last.0;
-            self.gaps.remove_first();
+    fn settle(&mut self) -> Vec<SeqRange> {
+        let settled = self.gaps.keep_last(MAX_GAPS);
+        if let Some(last) = settled.last() {
+            self.settled = last.last.0;
         }
+        settled
     }
 }
 

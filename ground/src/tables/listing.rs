@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use cabinwatch_shared::wire::StreamStart;
-
 use super::{Cell, FrameId, Query, Table, TableRow, Tables, TablesError, text};
 
 /// What can be listed.
@@ -84,7 +82,7 @@ impl Listing {
         Self::all().map(Self::as_str).collect()
     }
 
-    /// Reads it. Of a query, aircraft and streams know only the tail and the limit.
+    /// Reads it. Of a query, aircraft and streams know only the tail and the limit, which keeps the first by tail.
     ///
     /// # Errors
     /// When the database fails.
@@ -171,7 +169,7 @@ fn gaps(tables: &dyn Tables, query: &Query) -> Rows {
     Ok(cells.collect())
 }
 
-/// The newest `limit` of what has no time to be asked for by.
+/// The first `limit` by tail: these have no time of their own to be newest by.
 fn limited<T>(mut items: Vec<T>, query: &Query) -> Vec<T> {
     let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
     items.truncate(limit);
@@ -213,8 +211,7 @@ fn streams(tables: &dyn Tables, query: &Query) -> Rows {
 fn stream_starts(tables: &dyn Tables, query: &Query) -> Rows {
     let starts = tables.stream_starts(query)?;
     let cells = starts.iter().map(|item| {
-        let (StreamStart::NoDatabase { at } | StreamStart::DatabaseSetAside { at }) = item.start;
-        row(frame(&item.frame), [Cell::text(text::stream_cause(item.start)), Cell::text(at)])
+        row(frame(&item.frame), [Cell::text(text::stream_cause(item.start)), Cell::text(item.at())])
     });
     Ok(cells.collect())
 }

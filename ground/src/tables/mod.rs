@@ -36,7 +36,7 @@ pub use records::{
     SetAsideReason, StreamProgress, StreamStartRecord, StreamState,
 };
 use records::{MAX_SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES};
-pub use row::{ScoredRow, ScoredWindow, Table, UnknownTable, WindowVersion};
+pub use row::{ScoredRow, ScoredWindow, Table, WindowVersion};
 pub use table_row::TableRow;
 
 use std::path::PathBuf;
@@ -125,6 +125,26 @@ pub struct Query {
     pub limit: Option<u32>,
 }
 
+impl Query {
+    /// Whether it asks for what starts, or happened, then.
+    fn holds(&self, at: UnixSeconds) -> bool {
+        self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// Which failure rates of one key to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateQuery<'a> {
+    /// The aircraft.
+    pub tail: &'a Tail,
+    /// The key.
+    pub key: FaultKey<'a>,
+    /// Only of windows that start at this second or before.
+    pub until: UnixSeconds,
+    /// Of at most this many windows: the newest.
+    pub windows: u32,
+}
+
 /// What a write did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreOutcome {
@@ -148,13 +168,14 @@ pub trait Tables: Send {
     /// a newer version.
     ///
     /// # Errors
-    /// When the database fails; nothing is changed then.
+    /// When the database fails, or a window holds what no column can. Where there are no transactions, it may then be
+    /// half done; storing the same again completes it.
     fn replace(&mut self, windows: &[ScoredWindow]) -> Result<StoreOutcome, TablesError>;
 
-    /// Stores everything a group of messages changes, as a whole or not at all.
+    /// Stores everything a group of messages changes, and last that its frames are stored.
     ///
     /// # Errors
-    /// When the database fails; nothing may be acknowledged then.
+    /// As [`Self::replace`]; nothing may be acknowledged then.
     fn commit(&mut self, batch: &Batch) -> Result<StoreOutcome, TablesError>;
 
     /// Rows of an anomaly table, by start, tail, point and description.
@@ -169,18 +190,12 @@ pub trait Tables: Send {
     /// When the database fails.
     fn scored_rows(&self, query: &Query) -> Result<Vec<TableRow>, TablesError>;
 
-    /// The failure rates of one key in the newest `windows` windows that start at `until` or before, in ascending
-    /// order. A window where the point only succeeded counts as 0 %; one without an attempt is left out.
+    /// The failure rates of one key in an aircraft's newest windows, in ascending order. A window where the point
+    /// only succeeded counts as 0 %; one without an attempt is left out.
     ///
     /// # Errors
     /// When the database fails.
-    fn recent_rates(
-        &self,
-        tail: &Tail,
-        key: FaultKey<'_>,
-        until: UnixSeconds,
-        windows: u32,
-    ) -> Result<Vec<(UnixSeconds, Rate)>, TablesError>;
+    fn recent_rates(&self, query: &RateQuery<'_>) -> Result<Vec<(UnixSeconds, Rate)>, TablesError>;
 
     /// Reported losses, by the time of the last lost event.
     ///

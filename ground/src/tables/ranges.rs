@@ -33,6 +33,12 @@ impl Ranges {
         }
     }
 
+    /// Takes out all runs but the last `most`, and gives them back.
+    pub fn keep_last(&mut self, most: usize) -> Vec<SeqRange> {
+        let surplus = self.0.len().saturating_sub(most);
+        self.0.drain(..surplus).collect()
+    }
+
     pub fn contains(&self, number: u64) -> bool {
         self.run_of(number).is_some()
     }

@@ -5,7 +5,9 @@ use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{FrameSeq, LossFrame, ModelReport, StreamId, StreamStart};
 
-use super::ScoredWindow;
+use super::digest::fnv1a;
+use super::limits::integer;
+use super::{ScoredWindow, TablesError};
 
 /// Most bytes set aside for one aircraft; beyond it the oldest go.
 pub(super) const MAX_SET_ASIDE_BYTES: u64 = 64 << 20;
@@ -26,6 +28,10 @@ impl SeqRange {
     #[must_use]
     pub const fn count(self) -> u64 {
         self.last.0.saturating_sub(self.first.0).saturating_add(1)
+    }
+
+    fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
     }
 }
 
@@ -88,6 +94,13 @@ pub struct GapRecord {
     pub noticed: UnixSeconds,
 }
 
+impl GapRecord {
+    /// When the ground first learnt of a gap that now has this range: what is left of an older one keeps its time.
+    pub(super) fn first_noticed(known: &[Self], range: SeqRange) -> Option<UnixSeconds> {
+        known.iter().filter(|gap| gap.range.overlaps(range)).map(|gap| gap.noticed).min()
+    }
+}
+
 /// A loss the aircraft reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LossRecord {
@@ -104,6 +117,13 @@ pub struct StreamStartRecord {
     pub frame: FrameId,
     /// Why.
     pub start: StreamStart,
+}
+
+impl StreamStartRecord {
+    pub(super) const fn at(&self) -> UnixSeconds {
+        let (StreamStart::NoDatabase { at } | StreamStart::DatabaseSetAside { at }) = self.start;
+        at
+    }
 }
 
 /// What became of a model on an aircraft.
@@ -143,6 +163,16 @@ pub enum SetAsideReason {
     UnknownModel(ModelVersion),
 }
 
+impl SetAsideReason {
+    /// The model that is waited for.
+    pub(super) const fn awaited_model(self) -> Option<ModelVersion> {
+        match self {
+            Self::UnknownModel(version) => Some(version),
+            Self::Undecodable | Self::Nonsense => None,
+        }
+    }
+}
+
 /// A frame, or a whole message, that could not be stored as rows. Its bytes are kept, so nothing of it is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
@@ -160,6 +190,34 @@ pub struct SetAside {
     pub bytes: Vec<u8>,
 }
 
+/// What tells one thing that was set aside for an aircraft from another, as columns hold it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SetAsideKey {
+    /// Empty for a message.
+    pub stream: String,
+    /// 0 for a message.
+    pub seq: i64,
+    /// Of a message's bytes: the same bytes are the same message. Empty for a frame, which has a number.
+    pub digest: String,
+}
+
+impl SetAsideKey {
+    pub fn of_frame(stream: StreamId, seq: FrameSeq) -> Result<Self, TablesError> {
+        let seq = integer("a frame's number", seq.0)?;
+        Ok(Self { stream: stream.to_string(), seq, digest: String::new() })
+    }
+
+    pub fn of(item: &SetAside) -> Result<Self, TablesError> {
+        match item.frame {
+            Some((stream, seq)) => Self::of_frame(stream, seq),
+            None => {
+                let digest = format!("{:016x}", fnv1a(&item.bytes));
+                Ok(Self { stream: String::new(), seq: 0, digest })
+            }
+        }
+    }
+}
+
 /// A model bundle the ground can score with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownModel {
@@ -171,7 +229,7 @@ pub struct KnownModel {
     pub bundle: Vec<u8>,
 }
 
-/// Everything one group of messages changes; stored as a whole or not at all.
+/// Everything one group of messages changes.
 ///
 /// Each part is keyed so that storing it again changes nothing. An implementation without transactions writes
 /// `progress` last: only it decides what is acknowledged.

@@ -1,7 +1,6 @@
 //! What the tables hold: scored rows.
 
 use std::fmt;
-use std::str::FromStr;
 
 use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::ModelVersion;
@@ -87,13 +86,6 @@ pub enum Table {
     IforestRepeated,
 }
 
-/// The text names none of the six tables.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown table `{0}`; there are combined_all, combined_repeated, zscore_all, zscore_repeated, iforest_all and iforest_repeated"
-)]
-pub struct UnknownTable(String);
-
 impl Table {
     /// All six.
     pub const ALL: [Self; 6] = [
@@ -133,17 +125,6 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Table {
-    type Err = UnknownTable;
-
-    fn from_str(text: &str) -> Result<Self, UnknownTable> {
-        Self::ALL
-            .into_iter()
-            .find(|table| table.as_str() == text)
-            .ok_or_else(|| UnknownTable(text.to_owned()))
     }
 }
 

@@ -37,6 +37,19 @@ fn no_batch_is_larger_than_cassandra_likes() {
     assert!(!server.log().contains("exceeding specified threshold"), "{}", server.log());
 }
 
+/// EDR files may hold texts of any length. The server would refuse such a row when others of its batch are written.
+#[test]
+fn a_key_longer_than_cassandra_takes_is_refused_before_anything_is_written() {
+    let server = Server::shared();
+    let keyspace = server.keyspace("long_key");
+    let mut tables = keyspace.made();
+    let long = row("DHCP", &"no address ".repeat(6_000), Counts { fail: 1, success: 1 }, Alarms::default());
+    let impossible = ScoredWindow { rows: vec![long], ..window("TC-JJA", 600) };
+    let error = tables.replace(&[window("TC-JJA", 300), impossible]).expect_err("refused");
+    assert!(matches!(error, TablesError::Value { what: "a fault key", .. }), "{error}");
+    assert_eq!(tables.scored_rows(&Query::default()).expect("read"), []);
+}
+
 /// The broker's client calls the tables from within a runtime of its own.
 #[test]
 fn tables_can_be_used_and_dropped_within_another_runtime() {

@@ -24,6 +24,10 @@ fn a_server_that_comes_and_goes_is_an_error_as_long_as_it_is_away() {
     tables.commit(&everything()).expect("stored");
     cassandra.process.freeze();
     let error = tables.commit(&everything()).expect_err("nobody answers").to_string();
+    let unread = tables.rows(Table::CombinedAll, &Query::default()).expect_err("nobody answers").to_string();
+    assert!(unread.contains("cannot read rows"), "{unread}");
+    let unopened = open(&url, &quick()).err().expect("nobody answers").to_string();
+    assert!(unopened.contains("cannot open the tables in keyspace faults"), "{unopened}");
     assert!(error.contains("keyspace faults of Cassandra at 127.0.0.1"), "{error}");
     assert!(error.contains("cannot store frames"), "{error}");
     cassandra.process.thaw();

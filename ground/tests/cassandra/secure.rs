@@ -5,19 +5,22 @@ use cabinwatch_tests::authority::Authority;
 use cabinwatch_tests::cassandra::{Cassandra, FIRST_USER};
 
 use crate::examples::everything;
-use crate::server::file;
+use crate::server::{Server, file};
 use crate::*;
 
 #[test]
-fn only_who_has_the_password_and_trusts_the_authority_gets_in() {
+fn only_who_has_password_and_certificate_and_trusts_the_authority_gets_in() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     let authority = Authority::new("ours");
     let cassandra = Cassandra::start_secure(path, &authority);
     let url = cassandra.url("secure");
+    let identity = authority.issue("ingest");
     let config = TablesConfig {
         tls: true,
         ca_file: authority.certificate_file(path),
+        certificate_file: file(path, "ingest.pem", &identity.certificate),
+        key_file: file(path, "ingest.key", &identity.key),
         user: FIRST_USER.0.to_owned(),
         password_file: file(path, "password", &format!("{}\n", FIRST_USER.1)),
         connect_timeout_seconds: 10,
@@ -37,6 +40,21 @@ fn only_who_has_the_password_and_trusts_the_authority_gets_in() {
     let others = tempfile::tempdir().expect("a folder");
     let stranger = Authority::new("theirs").certificate_file(others.path());
     let error = refused(TablesConfig { ca_file: stranger, ..config.clone() });
-    assert!(error.contains("certificate"), "{error}");
-    refused(TablesConfig { tls: false, ..config });
+    assert!(error.contains("the node's certificate was signed by no authority in"), "{error}");
+    let nameless = TablesConfig { certificate_file: "".into(), key_file: "".into(), ..config.clone() };
+    let error = refused(nameless.clone());
+    assert!(error.contains("set `tables.certificate_file` and `tables.key_file`"), "{error}");
+    let error = refused(TablesConfig { tls: false, ..config });
+    assert!(error.contains("set tables.tls to true"), "{error}");
+    refused(TablesConfig { tls: false, ca_file: "".into(), ..nameless });
+}
+
+#[test]
+fn a_server_without_tls_is_told_from_one_with_a_wrong_certificate() {
+    let server = Server::shared();
+    let folder = tempfile::tempdir().expect("a folder");
+    let ca_file = Authority::new("ours").certificate_file(folder.path());
+    let config = TablesConfig { tls: true, ca_file, ..TablesConfig::default() };
+    let error = open(&server.cassandra.url("plain"), &config).err().expect("refused").to_string();
+    assert!(error.contains("does not speak TLS") && error.contains("set tables.tls to false"), "{error}");
 }

@@ -52,7 +52,9 @@ fn three_processes_come_to_what_one_alone_would() {
     });
     let mut alone = Ledger::default();
     for message in (0..MESSAGES).filter(|message| !lost(*message)) {
-        batch(message).progress.iter().for_each(|progress| alone.merge(progress));
+        for progress in &batch(message).progress {
+            alone.merge(progress);
+        }
     }
     let tables = keyspace.opened();
     let streams = tables.streams().expect("read");

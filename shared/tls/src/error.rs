@@ -82,7 +82,7 @@ pub enum TlsError {
         missing: &'static str,
     },
     /// The system trusts nobody.
-    #[error("the system has no certificate authorities; name the broker's in `{0}`")]
+    #[error("the system has no certificate authorities; name the server's in `{0}`")]
     NoSystemAuthorities(&'static str),
     /// rustls refuses its own defaults.
     #[error("TLS cannot be set up: {0}")]

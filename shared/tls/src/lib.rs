@@ -1,4 +1,4 @@
-//! TLS of the MQTT clients on both sides.
+//! TLS of the clients on both sides: of the broker's, and of Cassandra's.
 //!
 //! Settings name PEM files; [`client_config`] makes of them what rustls wants, with ring as the one implementation of
 //! cryptography. What can be wrong with a file is an error that names the setting and the file. What only the other
@@ -28,6 +28,26 @@ pub struct PemFile<'a> {
     pub path: &'a Path,
 }
 
+/// What a client connects to, as errors speak of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// What it is.
+    pub name: &'static str,
+    /// What to do where it speaks no TLS, and needs none.
+    pub if_plain: &'static str,
+    /// What to do where its certificate is for other names than the one it was connected to by.
+    pub if_misnamed: &'static str,
+}
+
+impl Server {
+    /// An MQTT broker.
+    pub const BROKER: Self = Self {
+        name: "broker",
+        if_plain: "use mqtt:// without TLS",
+        if_misnamed: "connect by a name it was issued for",
+    };
+}
+
 /// The files of one client. Each may be unset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientFiles<'a> {
@@ -37,6 +57,8 @@ pub struct ClientFiles<'a> {
     pub certificate: PemFile<'a>,
     /// The key of that certificate, not encrypted.
     pub key: PemFile<'a>,
+    /// What they are for.
+    pub server: Server,
 }
 
 impl PemFile<'_> {

@@ -87,6 +87,7 @@ fn files<'a>(authorities: &'a Path, certificate: &'a Path, key: &'a Path) -> Cli
         authorities: file("link.ca_file", authorities),
         certificate: file("link.client_certificate", certificate),
         key: file("link.client_key", key),
+        server: Server::BROKER,
     }
 }
 

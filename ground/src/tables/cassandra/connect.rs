@@ -1,16 +1,19 @@
 //! From the configuration to a session.
 
 use std::env;
-use std::path::Path;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use cabinwatch_tls::{ClientFiles, PemFile, Server};
+use rustls::ClientConfig;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::errors::{
+    BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind,
+    FrameHeaderParseError, MetadataError, NewSessionError,
+};
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::statement::{Consistency as CqlConsistency, SerialConsistency};
 
@@ -24,7 +27,14 @@ pub(super) const PASSWORD_VARIABLE: &str = "CABINWATCH_GROUND_TABLES_PASSWORD";
 /// How often a connection is tried that nothing is asked of. One that does not answer within as long is given up.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Connects, and says what cluster this is in errors to come.
+/// What errors call the other side.
+const NODE: Server = Server {
+    name: "node",
+    if_plain: "set tables.tls to false",
+    if_misnamed: "a node is connected to by its IP address, so its certificate must name that",
+};
+
+/// Connects.
 pub(super) async fn connect(address: &Address, config: &TablesConfig) -> Result<Session, TablesError> {
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     let connect_timeout = seconds(config.connect_timeout_seconds);
@@ -42,9 +52,7 @@ pub(super) async fn connect(address: &Address, config: &TablesConfig) -> Result<
     if !config.datacenter.is_empty() {
         builder = builder.prefer_datacenter(config.datacenter.clone());
     }
-    if config.tls {
-        builder = builder.tls_context(Some(tls(config)?));
-    }
+    builder = builder.tls_context(tls(config)?);
     match (config.user.as_str(), password(config)?) {
         ("", None) => {}
         ("", Some(_)) => {
@@ -58,7 +66,7 @@ pub(super) async fn connect(address: &Address, config: &TablesConfig) -> Result<
     builder
         .build()
         .await
-        .map_err(|error| TablesError::Open { place: address.to_string(), message: error.to_string() })
+        .map_err(|error| TablesError::Open { place: address.to_string(), message: explain(&error, config) })
 }
 
 fn profile(config: &TablesConfig) -> ExecutionProfile {
@@ -84,57 +92,67 @@ fn password(config: &TablesConfig) -> Result<Option<String>, TablesError> {
     if path.as_os_str().is_empty() {
         return Ok(env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()));
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| unreadable("tables.password_file", path, &error.to_string()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| TablesError::Setting {
+        setting: "tables.password_file",
+        message: format!("cannot read {}: {error}", path.display()),
+    })?;
     Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
-fn tls(config: &TablesConfig) -> Result<Arc<ClientConfig>, TablesError> {
-    let wrong = |message: String| TablesError::Setting { setting: "tables.tls", message };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(error.to_string()))?
-        .with_root_certificates(roots(&config.ca_file)?);
-    if config.certificate_file.as_os_str().is_empty() {
-        return Ok(Arc::new(builder.with_no_client_auth()));
+/// What makes the connections safe; none where they are not to be.
+fn tls(config: &TablesConfig) -> Result<Option<Arc<ClientConfig>>, TablesError> {
+    let files = tls_files(config);
+    if config.tls {
+        return Ok(Some(Arc::new(cabinwatch_tls::client_config(&files)?)));
     }
-    let chain = certificates("tables.certificate_file", &config.certificate_file)?;
-    let key = PrivateKeyDer::from_pem_file(&config.key_file)
-        .map_err(|error| unreadable("tables.key_file", &config.key_file, &error.to_string()))?;
-    let config = builder.with_client_auth_cert(chain, key).map_err(|error| wrong(error.to_string()))?;
-    Ok(Arc::new(config))
-}
-
-fn roots(ca_file: &Path) -> Result<RootCertStore, TablesError> {
-    let setting = "tables.ca_file";
-    let mut roots = RootCertStore::empty();
-    if !ca_file.as_os_str().is_empty() {
-        for certificate in certificates(setting, ca_file)? {
-            roots.add(certificate).map_err(|error| unreadable(setting, ca_file, &error.to_string()))?;
+    // Who names them wants TLS. Without a word the password would go over the line for all to read.
+    let unused = [files.authorities, files.certificate, files.key].into_iter().find(PemFile::is_set);
+    match unused {
+        Some(PemFile { setting, .. }) => {
+            let message = "there is no use for it without TLS: set tables.tls to true".to_owned();
+            Err(TablesError::Setting { setting, message })
         }
-        return Ok(roots);
+        None => Ok(None),
     }
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        let message = "this system has no certificate authorities; name a PEM file".to_owned();
-        return Err(TablesError::Setting { setting, message });
-    }
-    Ok(roots)
 }
 
-fn certificates(setting: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TablesError> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable(setting, path, &error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(unreadable(setting, path, "there is no certificate in it"));
+fn tls_files(config: &TablesConfig) -> ClientFiles<'_> {
+    ClientFiles {
+        authorities: PemFile { setting: "tables.ca_file", path: &config.ca_file },
+        certificate: PemFile { setting: "tables.certificate_file", path: &config.certificate_file },
+        key: PemFile { setting: "tables.key_file", path: &config.key_file },
+        server: NODE,
     }
-    Ok(certificates)
 }
 
-fn unreadable(setting: &'static str, path: &Path, message: &str) -> TablesError {
-    TablesError::Setting { setting, message: format!("cannot use {}: {message}", path.display()) }
+/// Why there is no session, in words that say what to check where that is known.
+fn explain(error: &NewSessionError, config: &TablesConfig) -> String {
+    let explained = cause(error).and_then(|cause| cabinwatch_tls::explain(cause, &tls_files(config)));
+    explained.unwrap_or_else(|| error.to_string())
+}
+
+/// What broke the connection that was tried last: the driver does not call it the source of its error.
+fn cause(error: &NewSessionError) -> Option<&(dyn Error + 'static)> {
+    let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
+        last_connection_error,
+    })) = error
+    else {
+        return None;
+    };
+    let broken = match last_connection_error {
+        ConnectionError::IoError(error) => return Some(error.as_ref()),
+        ConnectionError::BrokenConnection(broken) => broken,
+        ConnectionError::ConnectionSetupRequestError(request) => match &request.error {
+            ConnectionSetupRequestErrorKind::BrokenConnection(broken) => broken,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    match broken.downcast_ref()? {
+        BrokenConnectionErrorKind::FrameHeaderParseError(FrameHeaderParseError::HeaderIoError(error))
+        | BrokenConnectionErrorKind::WriteError(error) => Some(error),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -157,8 +175,24 @@ mod tests {
         let error = password(&config).expect_err("no file").to_string();
         assert!(error.contains("tables.password_file") && error.contains("/nonexistent"), "{error}");
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let config = TablesConfig { ca_file: file.path().to_owned(), ..TablesConfig::default() };
-        let error = tls(&config).expect_err("no certificate").to_string();
+        let config = TablesConfig { tls: true, ca_file: file.path().to_owned(), ..TablesConfig::default() };
+        let error = tls(&config).expect_err("no certificate");
+        assert!(error.is_usage(), "{error}");
+        let error = error.to_string();
         assert!(error.contains("tables.ca_file") && error.contains("no certificate"), "{error}");
+    }
+
+    #[test]
+    fn who_names_a_certificate_but_forgets_tls_is_told_before_a_password_is_sent_in_the_clear() {
+        let named = |setting: &str| {
+            let path = "/etc/cabinwatch/node.pem";
+            let config: TablesConfig = toml::from_str(&format!("{setting} = \"{path}\"")).expect("settings");
+            tls(&config).expect_err("refused").to_string()
+        };
+        for setting in ["ca_file", "certificate_file", "key_file"] {
+            let error = named(setting);
+            assert!(error.contains(&format!("tables.{setting}")) && error.contains("tables.tls"), "{error}");
+        }
+        assert!(tls(&TablesConfig::default()).expect("no TLS").is_none());
     }
 }

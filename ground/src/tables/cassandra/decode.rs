@@ -1,15 +1,20 @@
 //! From columns to the types they stand for, and from what was read to what was asked for.
 
+use std::pin::pin;
 use std::str::FromStr;
 
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{FrameSeq, StreamId};
+use futures::stream::{Stream, StreamExt, TryStreamExt};
 use scylla::value::CqlTimestamp;
 
-use super::cluster::Fault;
+use super::cluster::{Fault, IN_FLIGHT};
 use crate::tables::{FrameId, Query, SeqRange, text};
+
+/// Each may be many pages, and all its rows are held until its turn has come.
+const PARTITIONS_AT_ONCE: usize = IN_FLIGHT / 4;
 
 pub(super) fn tail(text: &str) -> Result<Tail, Fault> {
     Tail::from_str(text).map_err(|_| Fault::column("tail"))
@@ -43,18 +48,34 @@ pub(super) fn frame(tail: &str, stream: &str, number: i64) -> Result<FrameId, Fa
     Ok(FrameId { tail: self::tail(tail)?, stream: stream_id(stream)?, seq: seq("seq", number)? })
 }
 
+/// Reads partitions side by side, those of the newest bucket first, until there is as much as a query asks for.
+pub(super) async fn read_newest<T, K: Ord>(
+    reads: impl Stream<Item = impl Future<Output = Result<(UnixSeconds, Vec<T>), Fault>>>,
+    query: &Query,
+    time: impl Fn(&T) -> UnixSeconds,
+    key: impl Fn(&T) -> K,
+) -> Result<Vec<T>, Fault> {
+    let mut reads = pin!(reads.buffered(PARTITIONS_AT_ONCE));
+    let enough = query.limit.map_or(usize::MAX, |limit| limit as usize);
+    let (mut items, mut last_bucket) = (Vec::new(), None);
+    while let Some((bucket, read)) = reads.try_next().await? {
+        if last_bucket != Some(bucket) && items.len() >= enough {
+            break;
+        }
+        last_bucket = Some(bucket);
+        items.extend(read.into_iter().filter(|item| query.holds(time(item))));
+    }
+    Ok(newest(items, query, time, key))
+}
+
 /// What a query asks for of what was read: within its bounds, in ascending order, and of too many the newest.
 pub(super) fn newest<T, K: Ord>(
-    items: Vec<T>,
+    mut items: Vec<T>,
     query: &Query,
     time: impl Fn(&T) -> UnixSeconds,
     key: impl Fn(&T) -> K,
 ) -> Vec<T> {
-    let mut items = items;
-    items.retain(|item| {
-        let at = time(item);
-        query.since.is_none_or(|since| at >= since) && query.until.is_none_or(|until| at < until)
-    });
+    items.retain(|item| query.holds(time(item)));
     items.sort_by_cached_key(|item| (time(item), key(item)));
     let surplus = query.limit.map_or(0, |limit| items.len().saturating_sub(limit as usize));
     items.drain(..surplus);

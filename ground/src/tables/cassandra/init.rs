@@ -147,16 +147,20 @@ async fn keyspace(cluster: &Cluster, address: &Address, config: &TablesConfig) -
     let what = format!("keyspace {}", address.keyspace);
     let query = "replication FROM system_schema.keyspaces";
     let there: Vec<(BTreeMap<String, String>,)> = of_keyspace(cluster, address, query).await?;
+    let there = there.into_iter().next();
+    if there.is_some() && config.replication.is_empty() {
+        return Ok(InitStep::There(what));
+    }
     let copies = replication(cluster, config)?;
     let wanted: Vec<_> = copies.iter().map(|(place, copies)| format!("'{place}': {copies}")).collect();
     let wanted = format!("{{'class': 'NetworkTopologyStrategy', {}}}", wanted.join(", "));
-    let Some((mut stored,)) = there.into_iter().next() else {
+    let Some((mut stored,)) = there else {
         let name = &cluster.keyspace;
         run(cluster, format!("CREATE KEYSPACE IF NOT EXISTS {name} WITH replication = {wanted}")).await?;
         return Ok(InitStep::Made(format!("{what} with replication {wanted}")));
     };
     stored.remove("class");
-    if config.replication.is_empty() || stored == copies {
+    if stored == copies {
         return Ok(InitStep::There(what));
     }
     let message = format!(
@@ -217,7 +221,7 @@ async fn table(
         run(cluster, definition.create(config.ttl_days).replace("{}", &cluster.keyspace)).await?;
         return Ok(InitStep::Made(what));
     };
-    for (column, kind) in definition.columns {
+    for (column, kind) in &definition.columns {
         let kind = kind.trim_end_matches(" static");
         let message = match found.columns.get(*column) {
             Some(stored) if stored == kind => continue,

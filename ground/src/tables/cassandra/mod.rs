@@ -25,10 +25,8 @@ mod streams;
 mod windows;
 
 use address::Address;
-use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::Rate;
-use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use calendar::{Calendar, Kind};
 use cluster::{Cluster, Fault};
@@ -44,8 +42,9 @@ use windows::WindowStatements;
 
 use super::names::Names;
 use super::{
-    AircraftRecord, Batch, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, ScoredWindow,
-    SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables, TablesError,
+    AircraftRecord, Batch, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, RateQuery,
+    ScoredWindow, SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables,
+    TablesError,
 };
 use crate::config::TablesConfig;
 
@@ -170,15 +169,9 @@ impl Tables for CassandraTables {
         self.wait("read rows", rows.rows(cluster, calendar, None, query))
     }
 
-    fn recent_rates(
-        &self,
-        tail: &Tail,
-        key: FaultKey<'_>,
-        until: UnixSeconds,
-        windows: u32,
-    ) -> Result<Vec<(UnixSeconds, Rate)>, TablesError> {
+    fn recent_rates(&self, query: &RateQuery<'_>) -> Result<Vec<(UnixSeconds, Rate)>, TablesError> {
         let Store { cluster, calendar, rows, .. } = &self.store;
-        self.wait("read rates", rows.recent_rates(cluster, calendar, tail, key, (until, windows)))
+        self.wait("read rates", rows.recent_rates(cluster, calendar, query))
     }
 
     fn losses(&self, query: &Query) -> Result<Vec<LossRecord>, TablesError> {

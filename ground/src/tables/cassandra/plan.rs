@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use scylla::DeserializeRow;
@@ -10,6 +11,9 @@ use scylla::value::CqlTimestamp;
 use crate::tables::digest::fnv1a;
 use crate::tables::limits::{self, integer};
 use crate::tables::{ScoredWindow, StoreOutcome, TableRow, TablesError};
+
+/// Longest text of a fault key, in bytes. What an aircraft sends is far shorter; Cassandra takes no key of 64 KiB.
+const MAX_FAULT_KEY_BYTES: usize = 32 << 10;
 
 /// What the index says of a window.
 #[derive(Clone, Copy, Debug, DeserializeRow)]
@@ -47,6 +51,7 @@ impl Plan {
         let mut rows = Vec::with_capacity(scored.rows.len());
         for row in &scored.rows {
             integer("failures and successes of a row", row.counts.fail.saturating_add(row.counts.success))?;
+            check_length(row.key())?;
             rows.push(TableRow::of(scored, row).ok_or_else(no_attempt)?);
         }
         let points = scored
@@ -72,6 +77,16 @@ impl Plan {
     pub fn key(&self) -> (Tail, UnixSeconds) {
         (self.tail.clone(), self.start)
     }
+}
+
+fn check_length(key: FaultKey<'_>) -> Result<(), TablesError> {
+    let text = key.to_string();
+    if text.len() <= MAX_FAULT_KEY_BYTES {
+        return Ok(());
+    }
+    let start: String = text.chars().take(40).collect();
+    let value = format!("{start:?} and so on, {} bytes in all,", text.len());
+    Err(TablesError::Value { what: "a fault key", value })
 }
 
 /// Leaves out what is outdated, and gives the rest the time it is to be written with.

@@ -1,10 +1,8 @@
 //! Losses, stream starts and model reports: what frames leave behind beside windows, by the day it happened.
 
-use std::pin::pin;
-
 use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::{LossFrame, ModelReport, StreamStart};
-use futures::stream::{Stream, StreamExt, TryStreamExt};
+use cabinwatch_shared::wire::{LossFrame, ModelReport};
+use futures::stream::{Stream, StreamExt};
 use scylla::DeserializeRow;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
@@ -13,7 +11,7 @@ use scylla::value::CqlTimestamp;
 use super::bind::Bind;
 use super::buckets::{day, partitions, shard};
 use super::calendar::{Calendar, Kind};
-use super::cluster::{Cluster, Fault, IN_FLIGHT, Request};
+use super::cluster::{Cluster, Fault, Request};
 use super::decode::{self, time};
 use super::schema::{LOSSES, MODEL_REPORTS, STREAM_STARTS};
 use crate::tables::limits::{self, integer};
@@ -77,7 +75,7 @@ impl RecordStatements {
         cluster: &Cluster,
         days: impl Stream<Item = Result<UnixSeconds, Fault>>,
         query: &Query,
-        decode: impl Fn(R) -> Result<T, Fault>,
+        decode: fn(R) -> Result<T, Fault>,
         place: impl Fn(&T) -> (UnixSeconds, K),
     ) -> Result<Vec<T>, Fault>
     where
@@ -89,26 +87,11 @@ impl RecordStatements {
             let mut values = vec![day(first), Bind::TinyInt(shard)];
             values.extend(tail.map(Bind::text));
             let statement = if tail.is_some() { &self.read_of_tail } else { &self.read };
-            Ok::<_, Fault>((first, cluster.read::<R>(Request::new(statement, values)).await?))
+            let rows = cluster.read::<R>(Request::new(statement, values)).await?;
+            let items = rows.into_iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+            Ok::<_, Fault>((first, items))
         });
-        let mut reads = pin!(reads.buffered(IN_FLIGHT / 4));
-        let enough = query.limit.map_or(usize::MAX, |limit| limit as usize);
-        let (mut items, mut last_day) = (Vec::new(), None);
-        while let Some((day, read)) = reads.try_next().await? {
-            if last_day != Some(day) && items.len() >= enough {
-                break;
-            }
-            last_day = Some(day);
-            for row in read {
-                let item = decode(row)?;
-                let (at, _) = place(&item);
-                let late_enough = query.since.is_none_or(|since| at >= since);
-                if late_enough && query.until.is_none_or(|until| at < until) {
-                    items.push(item);
-                }
-            }
-        }
-        Ok(decode::newest(items, query, |item| place(item).0, |item| place(item).1))
+        decode::read_newest(reads, query, |item| place(item).0, |item| place(item).1).await
     }
 }
 
@@ -173,11 +156,6 @@ impl ReportRow {
     }
 }
 
-const fn start_time(start: StreamStart) -> UnixSeconds {
-    let (StreamStart::NoDatabase { at } | StreamStart::DatabaseSetAside { at }) = start;
-    at
-}
-
 impl Records {
     pub async fn prepare(cluster: &Cluster) -> Result<Self, Fault> {
         let losses = ["tail", "until_time", "stream", "seq", "reason", "lost", "since_time"];
@@ -193,7 +171,7 @@ impl Records {
     /// The days that a batch puts something into.
     pub fn times(batch: &Batch) -> impl Iterator<Item = (Kind, UnixSeconds)> {
         let losses = batch.losses.iter().map(|item| (Kind::Losses, item.loss.until));
-        let starts = batch.stream_starts.iter().map(|item| (Kind::StreamStarts, start_time(item.start)));
+        let starts = batch.stream_starts.iter().map(|item| (Kind::StreamStarts, item.at()));
         let reports = batch.model_reports.iter().map(|item| (Kind::ModelReports, item.report.at));
         losses.chain(starts).chain(reports)
     }
@@ -209,7 +187,7 @@ impl Records {
             puts.push(self.losses.put(&item.frame, until, rest)?);
         }
         for item in &batch.stream_starts {
-            let at = limits::time("the start of a stream", start_time(item.start))?;
+            let at = limits::time("the start of a stream", item.at())?;
             let cause = Bind::text(text::stream_cause(item.start));
             puts.push(self.stream_starts.put(&item.frame, at, [cause])?);
         }
@@ -240,7 +218,7 @@ impl Records {
         query: &Query,
     ) -> Result<Vec<StreamStartRecord>, Fault> {
         let days = calendar.buckets(cluster, Kind::StreamStarts, query).await?;
-        let place = |item: &StreamStartRecord| (start_time(item.start), item.frame.clone());
+        let place = |item: &StreamStartRecord| (item.at(), item.frame.clone());
         self.stream_starts.read(cluster, days, query, StartRow::decode, place).await
     }
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
 use std::pin::pin;
 
-use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::rate::{Counts, Rate};
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
@@ -17,11 +16,11 @@ use scylla::value::CqlTimestamp;
 use super::bind::Bind;
 use super::buckets::{Span, day, partitions, shard};
 use super::calendar::{Calendar, Kind};
-use super::cluster::{Cluster, Fault, IN_FLIGHT, Request};
+use super::cluster::{Cluster, Fault, Request};
 use super::decode::{self, time};
 use super::schema::INDEX;
 use crate::tables::names::{Names, WINDOWS};
-use crate::tables::{Query, Table, TableRow, limits, text};
+use crate::tables::{Query, RateQuery, Table, TableRow, limits, text};
 
 /// Days of an aircraft that are looked at side by side for its newest windows.
 const DAYS_AT_ONCE: usize = 4;
@@ -154,22 +153,8 @@ impl RowReader {
             let rows = reader.partition(cluster, hour, shard, tail).await?;
             Ok::<_, Fault>((hour, rows))
         });
-        let mut reads = pin!(reads.buffered(IN_FLIGHT / 4));
-        let within = |row: &TableRow| {
-            query.since.is_none_or(|since| row.start >= since)
-                && query.until.is_none_or(|until| row.start < until)
-        };
-        let enough = query.limit.map_or(usize::MAX, |limit| limit as usize);
-        let (mut rows, mut last_hour) = (Vec::new(), None);
-        while let Some((hour, read)) = reads.try_next().await? {
-            if last_hour != Some(hour) && rows.len() >= enough {
-                break;
-            }
-            last_hour = Some(hour);
-            rows.extend(read.into_iter().filter(within));
-        }
         let key = |row: &TableRow| (row.tail.clone(), row.edr_point.clone(), row.description.clone());
-        Ok(decode::newest(rows, query, |row| row.start, key))
+        decode::read_newest(reads, query, |row| row.start, key).await
     }
 
     /// See [`crate::tables::Tables::recent_rates`].
@@ -177,11 +162,10 @@ impl RowReader {
         &self,
         cluster: &Cluster,
         calendar: &Calendar,
-        tail: &Tail,
-        key: FaultKey<'_>,
-        (until, windows): (UnixSeconds, u32),
+        query: &RateQuery<'_>,
     ) -> Result<Vec<(UnixSeconds, Rate)>, Fault> {
-        let recent = self.recent_windows(cluster, calendar, tail, until, windows).await?;
+        let recent = self.recent_windows(cluster, calendar, query).await?;
+        let RateQuery { tail, key, .. } = *query;
         let reads = recent.into_iter().map(|(start, points)| async move {
             let values = vec![
                 Span::Hour.of(start).into(),
@@ -208,14 +192,18 @@ impl RowReader {
         &self,
         cluster: &Cluster,
         calendar: &Calendar,
-        tail: &Tail,
-        until: UnixSeconds,
-        windows: u32,
+        query: &RateQuery<'_>,
     ) -> Result<BTreeMap<UnixSeconds, HashMap<String, i64>>, Fault> {
+        let RateQuery { tail, until, windows, .. } = *query;
+        let mut recent = BTreeMap::new();
+        // Cassandra takes no limit of 0.
+        if windows == 0 {
+            return Ok(recent);
+        }
         let after = UnixSeconds(until.0.saturating_add(1));
-        let query = Query { until: Some(after), ..Query::default() };
+        let hours = Query { until: Some(after), ..Query::default() };
         let mut last_day = None;
-        let days = calendar.buckets(cluster, Kind::Rows, &query).await?.try_filter_map(move |hour| {
+        let days = calendar.buckets(cluster, Kind::Rows, &hours).await?.try_filter_map(move |hour| {
             let day = Span::Day.of(hour);
             ready(Ok((last_day.replace(day) != Some(day)).then_some(day)))
         });
@@ -225,7 +213,6 @@ impl RowReader {
             cluster.read::<(CqlTimestamp, HashMap<String, i64>)>(Request::new(&self.recent, values)).await
         });
         let mut reads = pin!(reads.buffered(DAYS_AT_ONCE));
-        let mut recent = BTreeMap::new();
         while let Some(read) = reads.try_next().await? {
             recent.extend(read.into_iter().map(|(start, points)| (time(start), points)));
             if recent.len() >= windows as usize {

@@ -32,19 +32,32 @@ pub(super) enum Life {
     Churning,
 }
 
-/// A table: its columns with their types, and its primary key.
+/// A column's name and type.
+type Column = (&'static str, &'static str);
+
+/// A table: its columns, and its primary key.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
     pub name: String,
-    pub columns: &'static [(&'static str, &'static str)],
+    pub columns: Vec<Column>,
     pub key: &'static str,
     pub life: Life,
 }
 
-/// A row of an anomaly table or of `windows`: where it lies, and the columns of [`crate::tables::TableRow`].
-const ROW: &[(&str, &str)] = &[
-    ("hour", "timestamp"),
-    ("shard", "tinyint"),
+/// The partition of what is spread by hour and aircraft.
+const HOUR: &[Column] = &[("hour", "timestamp"), SHARD];
+/// The partition of what is spread by day and aircraft.
+const DAY: &[Column] = &[("day", "date"), SHARD];
+const SHARD: Column = ("shard", "tinyint");
+/// What a frame leaves behind besides its window.
+const FRAME: &[Column] = &[("tail", "text"), ("stream", "text"), ("seq", "bigint")];
+
+/// A run of a stream's frames.
+const RUN: &[Column] =
+    &[("tail", "text"), ("stream", "text"), ("first_seq", "bigint"), ("last_seq", "bigint")];
+
+/// The columns of [`crate::tables::TableRow`].
+const ROW: &[Column] = &[
     ("tail", "text"),
     ("fault_key", "text"),
     ("start_time", "timestamp"),
@@ -66,32 +79,8 @@ const ROW: &[(&str, &str)] = &[
     ("model_version", "bigint"),
 ];
 
-/// The same, by fault key.
-const KEY_ROW: &[(&str, &str)] = &[
-    ("fault_key", "text"),
-    ("day", "date"),
-    ("start_time", "timestamp"),
-    ("tail", "text"),
-    ("edr_point", "text"),
-    ("description", "text"),
-    ("end_time", "timestamp"),
-    ("fail", "bigint"),
-    ("success", "bigint"),
-    ("total", "bigint"),
-    ("fail_rate", "double"),
-    ("mean_rate", "double"),
-    ("std_rate", "double"),
-    ("z_score", "double"),
-    ("anomaly_z", "int"),
-    ("anomaly_iforest", "int"),
-    ("anomaly_combined", "int"),
-    ("z_status", "text"),
-    ("iforest_score", "double"),
-    ("model_version", "bigint"),
-];
-
-/// A table's name, life and primary key, and its columns with their types.
-type Own = (&'static str, Life, &'static str, &'static [(&'static str, &'static str)]);
+/// A table's name, life and primary key, and groups of its columns.
+type Own = (&'static str, Life, &'static str, &'static [&'static [Column]]);
 
 /// The tables of the ground's own, beside those that hold rows of windows.
 const OWN: &[Own] = &[
@@ -99,7 +88,7 @@ const OWN: &[Own] = &[
         INDEX,
         Life::History,
         "(tail, day), start_time",
-        &[
+        &[&[
             ("tail", "text"),
             ("day", "date"),
             ("start_time", "timestamp"),
@@ -108,137 +97,105 @@ const OWN: &[Own] = &[
             ("version", "bigint"),
             ("digest", "bigint"),
             ("points", "frozen<map<text, bigint>>"),
-        ],
+        ]],
     ),
-    (BY_KEY, Life::History, "(fault_key, day), start_time, tail, edr_point, description", KEY_ROW),
-    (BUCKETS, Life::State, "kind, bucket", &[("kind", "text"), ("bucket", "timestamp")]),
+    (
+        BY_KEY,
+        Life::History,
+        "(fault_key, day), start_time, tail, edr_point, description",
+        &[&[("day", "date")], ROW],
+    ),
+    (BUCKETS, Life::State, "kind, bucket", &[&[("kind", "text"), ("bucket", "timestamp")]]),
     (
         LOSSES,
         Life::History,
         "(day, shard), tail, until_time, stream, seq",
         &[
-            ("day", "date"),
-            ("shard", "tinyint"),
-            ("tail", "text"),
-            ("until_time", "timestamp"),
-            ("stream", "text"),
-            ("seq", "bigint"),
-            ("reason", "text"),
-            ("lost", "bigint"),
-            ("since_time", "timestamp"),
+            DAY,
+            FRAME,
+            &[
+                ("until_time", "timestamp"),
+                ("reason", "text"),
+                ("lost", "bigint"),
+                ("since_time", "timestamp"),
+            ],
         ],
     ),
     (
         STREAM_STARTS,
         Life::History,
         "(day, shard), tail, at_time, stream, seq",
-        &[
-            ("day", "date"),
-            ("shard", "tinyint"),
-            ("tail", "text"),
-            ("at_time", "timestamp"),
-            ("stream", "text"),
-            ("seq", "bigint"),
-            ("cause", "text"),
-        ],
+        &[DAY, FRAME, &[("at_time", "timestamp"), ("cause", "text")]],
     ),
     (
         MODEL_REPORTS,
         Life::History,
         "(day, shard), tail, at_time, stream, seq",
-        &[
-            ("day", "date"),
-            ("shard", "tinyint"),
-            ("tail", "text"),
-            ("at_time", "timestamp"),
-            ("stream", "text"),
-            ("seq", "bigint"),
-            ("model_version", "bigint"),
-            ("outcome", "text"),
-        ],
+        &[DAY, FRAME, &[("at_time", "timestamp"), ("model_version", "bigint"), ("outcome", "text")]],
     ),
     (
         SET_ASIDE,
         Life::History,
         "tail, stream, seq, digest",
         &[
-            ("tail", "text"),
-            ("stream", "text"),
-            ("seq", "bigint"),
-            ("digest", "text"),
-            ("reason", "text"),
-            ("model_version", "bigint"),
-            ("message", "text"),
-            ("at_time", "timestamp"),
-            ("size", "int"),
-            ("bytes", "blob"),
+            FRAME,
+            &[
+                ("digest", "text"),
+                ("reason", "text"),
+                ("model_version", "bigint"),
+                ("message", "text"),
+                ("at_time", "timestamp"),
+                ("size", "int"),
+                ("bytes", "blob"),
+            ],
         ],
     ),
     (
         AWAITED,
         Life::Churning,
         "scope, model_version, tail",
-        &[("scope", "text"), ("model_version", "bigint"), ("tail", "text"), ("noted", "timestamp")],
+        &[&[("scope", "text"), ("model_version", "bigint"), ("tail", "text"), ("noted", "timestamp")]],
     ),
     (
         AIRCRAFT,
         Life::State,
         "tail",
-        &[
+        &[&[
             ("tail", "text"),
             ("last_contact", "timestamp"),
             ("online", "boolean"),
             ("release", "text"),
             ("model_version", "bigint"),
             ("stream", "text"),
-        ],
+        ]],
     ),
     (
         STREAMS,
         Life::Churning,
         "(tail, stream), first_seq",
-        &[
-            ("tail", "text"),
-            ("stream", "text"),
-            ("oldest", "bigint static"),
-            ("settled", "bigint static"),
-            ("updated", "timestamp static"),
-            ("first_seq", "bigint"),
-            ("last_seq", "bigint"),
-        ],
+        &[&[("oldest", "bigint static"), ("settled", "bigint static"), ("updated", "timestamp static")], RUN],
     ),
-    (
-        GAPS,
-        Life::State,
-        "(tail, stream), first_seq",
-        &[
-            ("tail", "text"),
-            ("stream", "text"),
-            ("first_seq", "bigint"),
-            ("last_seq", "bigint"),
-            ("noticed", "timestamp"),
-        ],
-    ),
+    (GAPS, Life::State, "(tail, stream), first_seq", &[RUN, &[("noticed", "timestamp")]]),
     (
         MODELS,
         Life::State,
         "model_version",
-        &[("model_version", "bigint"), ("cohort", "text"), ("bundle", "blob")],
+        &[&[("model_version", "bigint"), ("cohort", "text"), ("bundle", "blob")]],
     ),
-    (SCHEMA_INFO, Life::State, "name", &[("name", "text"), ("version", "bigint")]),
+    (SCHEMA_INFO, Life::State, "name", &[&[("name", "text"), ("version", "bigint")]]),
 ];
 
 /// All tables; `schema_info` last, so that where it is, the others are.
 pub(super) fn definitions(names: &Names) -> Vec<Definition> {
     let rows = names.row_tables().map(|name| Definition {
         name: name.to_owned(),
-        columns: ROW,
+        columns: [HOUR, ROW].concat(),
         key: "(hour, shard), tail, start_time, edr_point, description",
         life: Life::History,
     });
     let own = OWN.iter().map(|&(name, life, key, columns)| Definition {
         name: name.to_owned(),
-        columns,
+        columns: columns.concat(),
         key,
         life,
     });
@@ -281,6 +238,8 @@ impl Definition {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::config::TablesConfig;
     use crate::tables::TableRow;
@@ -291,9 +250,14 @@ mod tests {
 
     #[test]
     fn tables_of_rows_have_the_columns_of_a_row() {
-        for definition in all().iter().filter(|definition| definition.columns.len() >= KEY_ROW.len()) {
-            let columns: Vec<_> = definition.columns.iter().map(|(name, _)| *name).collect();
-            assert!(TableRow::COLUMNS.iter().all(|column| columns.contains(column)), "{definition:?}");
+        assert!(ROW.iter().map(|(name, _)| *name).eq(TableRow::COLUMNS));
+    }
+
+    #[test]
+    fn no_table_has_a_column_twice() {
+        for definition in all() {
+            let names: BTreeSet<_> = definition.columns.iter().map(|(name, _)| *name).collect();
+            assert_eq!(names.len(), definition.columns.len(), "{definition:?}");
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::tail::Tail;
-use cabinwatch_shared::wire::{FrameSeq, StreamId};
 use scylla::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
@@ -14,11 +13,9 @@ use super::bind::Bind;
 use super::cluster::{Cluster, Fault, Request};
 use super::decode::{self, time};
 use super::schema::{AWAITED, SET_ASIDE};
-use crate::tables::digest::fnv1a;
-use crate::tables::limits::{self, integer};
-use crate::tables::{
-    Batch, MAX_SET_ASIDE_BYTES, Query, SET_ASIDE_ROW_BYTES, SetAside, SetAsideReason, TablesError, text,
-};
+use crate::tables::limits;
+use crate::tables::records::SetAsideKey;
+use crate::tables::{Batch, MAX_SET_ASIDE_BYTES, Query, SET_ASIDE_ROW_BYTES, SetAside, TablesError, text};
 
 /// How much a process sets aside for an aircraft before it looks again how much there is.
 const LOOK_AFTER_BYTES: u64 = MAX_SET_ASIDE_BYTES / 16;
@@ -60,32 +57,17 @@ struct Content {
     bytes: Vec<u8>,
 }
 
-/// Where a row lies in its aircraft's partition.
-type Place = (String, i64, String);
-
 impl Entry {
-    fn place(&self) -> Place {
-        (self.stream.clone(), self.seq, self.digest.clone())
+    fn key(&self) -> SetAsideKey {
+        SetAsideKey { stream: self.stream.clone(), seq: self.seq, digest: self.digest.clone() }
     }
 
-    fn key(&self) -> [Bind; 4] {
+    fn row(&self) -> [Bind; 4] {
         [Bind::text(&self.tail), Bind::text(&self.stream), Bind::BigInt(self.seq), Bind::text(&self.digest)]
     }
 
     fn total_size(&self) -> u64 {
         u64::from(self.size.unsigned_abs()) + SET_ASIDE_ROW_BYTES
-    }
-}
-
-fn frame_place(stream: StreamId, seq: FrameSeq) -> Result<Place, TablesError> {
-    Ok((stream.to_string(), integer("a frame's number", seq.0)?, String::new()))
-}
-
-fn place(item: &SetAside) -> Result<Place, TablesError> {
-    match item.frame {
-        Some((stream, seq)) => frame_place(stream, seq),
-        // A message that can't be taken apart has no number; the same bytes are the same message.
-        None => Ok((String::new(), 0, format!("{:016x}", fnv1a(&item.bytes)))),
     }
 }
 
@@ -135,11 +117,10 @@ impl SetAsideStore {
         let mut again = BTreeSet::new();
         let mut puts = Vec::new();
         for item in &batch.set_aside {
-            let place = place(item)?;
-            let before =
-                known.get(&(item.tail.clone(), place.clone())).map_or(i64::MIN, |entry| entry.written);
-            puts.push(self.put(item, &place, cluster.now().max(before.saturating_add(1)))?);
-            again.insert((item.tail.clone(), place));
+            let key = (item.tail.clone(), SetAsideKey::of(item)?);
+            let before = known.get(&key).map_or(i64::MIN, |entry| entry.written);
+            puts.push(self.put(item, &key.1, cluster.now().max(before.saturating_add(1)))?);
+            again.insert(key);
         }
         cluster.send_all(puts).await?;
         let gone = known.iter().filter(|(key, _)| !again.contains(*key));
@@ -154,16 +135,17 @@ impl SetAsideStore {
         &self,
         cluster: &Cluster,
         batch: &Batch,
-    ) -> Result<BTreeMap<(Tail, Place), Entry>, Fault> {
-        let mut wanted: BTreeMap<&Tail, BTreeSet<Place>> = BTreeMap::new();
+    ) -> Result<BTreeMap<(Tail, SetAsideKey), Entry>, Fault> {
+        let mut wanted: BTreeMap<&Tail, BTreeSet<SetAsideKey>> = BTreeMap::new();
         for frame in &batch.recovered {
-            wanted.entry(&frame.tail).or_default().insert(frame_place(frame.stream, frame.seq)?);
+            wanted.entry(&frame.tail).or_default().insert(SetAsideKey::of_frame(frame.stream, frame.seq)?);
         }
         let mut known = BTreeMap::new();
-        for (tail, places) in wanted {
+        for (tail, keys) in wanted {
             for entry in self.entries_of(cluster, tail).await? {
-                if places.contains(&entry.place()) {
-                    known.insert((tail.clone(), entry.place()), entry);
+                let key = entry.key();
+                if keys.contains(&key) {
+                    known.insert((tail.clone(), key), entry);
                 }
             }
         }
@@ -174,21 +156,17 @@ impl SetAsideStore {
         cluster.read(Request::new(&self.entries, [Bind::text(tail)])).await
     }
 
-    fn put(&self, item: &SetAside, place: &Place, written: i64) -> Result<Request<'_>, TablesError> {
-        let model = match item.reason {
-            SetAsideReason::UnknownModel(version) => Bind::BigInt(i64::from(version.0)),
-            SetAsideReason::Undecodable | SetAsideReason::Nonsense => Bind::Null,
-        };
+    fn put(&self, item: &SetAside, key: &SetAsideKey, written: i64) -> Result<Request<'_>, TablesError> {
+        let model = item.reason.awaited_model();
         let size = i32::try_from(item.bytes.len())
             .map_err(|_| TablesError::Value { what: "bytes", value: item.bytes.len().to_string() })?;
-        let (stream, seq, digest) = place;
         let values = [
             Bind::text(&item.tail),
-            Bind::text(stream),
-            Bind::BigInt(*seq),
-            Bind::text(digest),
+            Bind::text(&key.stream),
+            Bind::BigInt(key.seq),
+            Bind::text(&key.digest),
             Bind::text(text::set_aside_reason(item.reason)),
-            model,
+            model.map_or(Bind::Null, |version| Bind::BigInt(i64::from(version.0))),
             Bind::text(&item.message),
             limits::time("a time", item.at)?.into(),
             Bind::Int(size),
@@ -201,14 +179,14 @@ impl SetAsideStore {
     /// At the time it was written with: where it has been written again since, it stays.
     fn delete(&self, entry: &Entry) -> Request<'_> {
         let mut values = vec![Bind::BigInt(entry.written)];
-        values.extend(entry.key());
+        values.extend(entry.row());
         Request::new(&self.delete, values)
     }
 
     fn put_awaited(&self, cluster: &Cluster, items: &[SetAside]) -> Result<Vec<Request<'_>>, TablesError> {
         let mut puts = BTreeMap::new();
         for item in items {
-            if let SetAsideReason::UnknownModel(version) = item.reason {
+            if let Some(version) = item.reason.awaited_model() {
                 let at = limits::time("a time", item.at)?.into();
                 let model = Bind::BigInt(i64::from(version.0));
                 let values =
@@ -270,7 +248,7 @@ impl SetAsideStore {
         for tail in full {
             let mut entries = self.entries_of(cluster, &tail).await?;
             // The newest first.
-            entries.sort_by_key(|entry| Reverse((entry.at_time, entry.place())));
+            entries.sort_by_key(|entry| Reverse((entry.at_time, entry.key())));
             let mut newer = 0;
             entries.retain(|entry| {
                 newer += entry.total_size();
@@ -294,14 +272,14 @@ impl SetAsideStore {
             Some(tail) => self.entries_of(cluster, tail).await?,
             None => cluster.read(Request::new(&self.all_entries, [])).await?,
         };
-        let key = |entry: &Entry| (entry.tail.clone(), entry.place());
+        let key = |entry: &Entry| (entry.tail.clone(), entry.key());
         let entries = decode::newest(entries, query, |entry| time(entry.at_time), key);
         self.with_contents(cluster, entries).await
     }
 
     async fn with_contents(&self, cluster: &Cluster, entries: Vec<Entry>) -> Result<Vec<SetAside>, Fault> {
         let reads = entries.into_iter().map(|entry| async move {
-            let rows = cluster.read::<Content>(Request::new(&self.read, entry.key())).await?;
+            let rows = cluster.read::<Content>(Request::new(&self.read, entry.row())).await?;
             rows.into_iter().next().map(|content| item(&entry, content)).transpose()
         });
         // What was taken out since it was listed is no longer there to be read.

@@ -8,10 +8,8 @@ use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{FrameSeq, StreamId};
 
+use crate::tables::ledger::MAX_GAPS;
 use crate::tables::{Ranges, SeqRange, StreamState};
-
-/// Most gaps that may still be filled; older ones are settled.
-const MAX_GAPS: usize = 1024;
 
 /// A stream as the tables hold it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

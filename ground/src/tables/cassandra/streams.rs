@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use cabinwatch_shared::tail::Tail;
-use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{FrameSeq, StreamId};
 use scylla::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
@@ -216,7 +215,7 @@ impl Streams {
             if rows.iter().any(|row| row.range == *gap) {
                 continue;
             }
-            let noticed = noticed(rows, *gap).unwrap_or(state.updated);
+            let noticed = GapRecord::first_noticed(rows, *gap).unwrap_or(state.updated);
             let first = Bind::BigInt(integer("a frame's number", gap.first.0)?);
             let last = Bind::BigInt(integer("a frame's number", gap.last.0)?);
             let values = [tail.clone(), stream.clone(), first, last, noticed.into(), now.clone()];
@@ -278,17 +277,12 @@ fn current(state: &StreamState, mut rows: Vec<GapRecord>) -> Vec<GapRecord> {
         tail: state.tail.clone(),
         stream: state.stream,
         range: *range,
-        noticed: noticed(&rows, *range).unwrap_or(state.updated),
+        noticed: GapRecord::first_noticed(&rows, *range).unwrap_or(state.updated),
     });
     let open: Vec<_> = open.collect();
     rows.retain(|row| row.range.last <= state.settled);
     rows.extend(open);
     rows
-}
-
-fn noticed(rows: &[GapRecord], range: SeqRange) -> Option<UnixSeconds> {
-    let overlaps = |row: &&GapRecord| row.range.first <= range.last && range.first <= row.range.last;
-    rows.iter().filter(overlaps).map(|row| row.noticed).min()
 }
 
 fn columns(tail: &Tail, stream: StreamId) -> [Bind; 2] {

@@ -172,7 +172,9 @@ proptest! {
     ) {
         let merged = |all: &[(BTreeSet<u64>, u64)]| {
             let mut ledger = Ledger::default();
-            all.iter().for_each(|(stored, oldest)| ledger.merge(&progress(stored, *oldest)));
+            for (stored, oldest) in all {
+                ledger.merge(&progress(stored, *oldest));
+            }
             ledger
         };
         prop_assert_eq!(merged(&made), merged(&shuffled));

@@ -11,18 +11,17 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::Rate;
-use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use schema::SCHEMA_VERSION;
 
 use super::names::{Names, WINDOWS};
 use super::{
-    AircraftRecord, Batch, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, ScoredWindow,
-    SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables, TablesError,
+    AircraftRecord, Batch, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, RateQuery,
+    ScoredWindow, SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables,
+    TablesError,
 };
 use crate::config::TablesConfig;
 
@@ -172,14 +171,8 @@ impl Tables for SqliteTables {
         self.read("read rows", read::rows(&self.connection, WINDOWS, query))
     }
 
-    fn recent_rates(
-        &self,
-        tail: &Tail,
-        key: FaultKey<'_>,
-        until: UnixSeconds,
-        windows: u32,
-    ) -> Result<Vec<(UnixSeconds, Rate)>, TablesError> {
-        self.read("read rates", read::recent_rates(&self.connection, tail, key, until, windows))
+    fn recent_rates(&self, query: &RateQuery<'_>) -> Result<Vec<(UnixSeconds, Rate)>, TablesError> {
+        self.read("read rates", read::recent_rates(&self.connection, query))
     }
 
     fn losses(&self, query: &Query) -> Result<Vec<LossRecord>, TablesError> {

@@ -1,6 +1,5 @@
 //! Reading.
 
-use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::{Counts, Rate};
 use cabinwatch_shared::tail::Tail;
@@ -12,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::convert::{self, bound_text};
 use crate::tables::{
-    AircraftRecord, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, SeqRange, SetAside,
-    StreamStartRecord, StreamState, TableRow, names::WINDOWS, text,
+    AircraftRecord, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, RateQuery,
+    SeqRange, SetAside, StreamStartRecord, StreamState, TableRow, names::WINDOWS, text,
 };
 
 type Read<T> = rusqlite::Result<T>;
@@ -70,13 +69,8 @@ fn table_row(row: &Row<'_>) -> Read<TableRow> {
     })
 }
 
-pub(super) fn recent_rates(
-    connection: &Connection,
-    tail: &Tail,
-    key: FaultKey<'_>,
-    until: UnixSeconds,
-    windows: u32,
-) -> Read<Vec<(UnixSeconds, Rate)>> {
+pub(super) fn recent_rates(connection: &Connection, query: &RateQuery<'_>) -> Read<Vec<(UnixSeconds, Rate)>> {
+    let RateQuery { tail, key, until, windows } = *query;
     // Bounded by the index first: a rare key must not make this read an aircraft's whole history.
     let mut statement = connection.prepare_cached(&format!(
         "SELECT recent.start_time, coalesce(rows.fail, 0) AS fail,
@@ -138,11 +132,11 @@ pub(super) fn set_aside(connection: &Connection, query: &Query) -> Read<Vec<SetA
 }
 
 fn set_aside_item(row: &Row<'_>) -> Read<SetAside> {
-    let stream: String = row.get("stream")?;
-    let frame = text::read_stream(&stream).map(|stream| convert::seq(row, "seq").map(|seq| (stream, seq)));
+    let is_message = row.get::<_, String>("stream")?.is_empty();
+    let frame = if is_message { None } else { Some((convert::stream(row)?, convert::seq(row, "seq")?)) };
     Ok(SetAside {
         tail: convert::tail(row)?,
-        frame: frame.transpose()?,
+        frame,
         reason: convert::set_aside_reason(row)?,
         message: row.get("message")?,
         at: convert::time(row, "at_time")?,

@@ -8,53 +8,63 @@ use crate::tables::names::Names;
 /// Written to `user_version`; raised with every change a reader must know of.
 pub(super) const SCHEMA_VERSION: i64 = 2;
 
-const OWN_TABLES: &str = "
-CREATE TABLE IF NOT EXISTS window_index (
-    tail TEXT NOT NULL, start_time TEXT NOT NULL, end_time TEXT NOT NULL, model_version INTEGER NOT NULL,
-    version INTEGER NOT NULL,
-    PRIMARY KEY (tail, start_time)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS points (
-    tail TEXT NOT NULL, start_time TEXT NOT NULL, edr_point TEXT NOT NULL, success INTEGER NOT NULL,
-    PRIMARY KEY (tail, start_time, edr_point)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS aircraft (
-    tail TEXT PRIMARY KEY NOT NULL, last_contact TEXT, online INTEGER, release TEXT, model_version INTEGER,
-    stream TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS streams (
-    tail TEXT NOT NULL, stream TEXT NOT NULL, committed INTEGER NOT NULL, settled INTEGER NOT NULL,
-    updated TEXT NOT NULL,
-    PRIMARY KEY (tail, stream)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS received (
-    tail TEXT NOT NULL, stream TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
-    PRIMARY KEY (tail, stream, first_seq)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS gaps (
-    tail TEXT NOT NULL, stream TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
-    noticed TEXT NOT NULL,
-    PRIMARY KEY (tail, stream, first_seq)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS losses (
-    tail TEXT NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL,
-    lost INTEGER NOT NULL, since_time TEXT NOT NULL, until_time TEXT NOT NULL,
-    PRIMARY KEY (tail, stream, seq)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS stream_starts (
-    tail TEXT NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL, cause TEXT NOT NULL, at_time TEXT NOT NULL,
-    PRIMARY KEY (tail, stream, seq)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS model_reports (
-    tail TEXT NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL, model_version INTEGER NOT NULL,
-    outcome TEXT NOT NULL, at_time TEXT NOT NULL,
-    PRIMARY KEY (tail, stream, seq)
-) WITHOUT ROWID;
+/// A table of the ground's own: its name, groups of columns, and its primary key.
+type Own = (&'static str, &'static [&'static str], &'static str);
+
+const WINDOW: &str = "tail TEXT NOT NULL, start_time TEXT NOT NULL";
+const STREAM: &str = "tail TEXT NOT NULL, stream TEXT NOT NULL";
+const RUN: &str = "first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL";
+const FRAME: &str = "tail TEXT NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL";
+
+/// The tables beside those that hold rows of windows.
+const OWN: [Own; 9] = [
+    (
+        "window_index",
+        &[WINDOW, "end_time TEXT NOT NULL, model_version INTEGER NOT NULL, version INTEGER NOT NULL"],
+        "tail, start_time",
+    ),
+    ("points", &[WINDOW, "edr_point TEXT NOT NULL, success INTEGER NOT NULL"], "tail, start_time, edr_point"),
+    (
+        "aircraft",
+        &[
+            "tail TEXT NOT NULL, last_contact TEXT, online INTEGER, release TEXT, model_version INTEGER",
+            "stream TEXT",
+        ],
+        "tail",
+    ),
+    (
+        "streams",
+        &[STREAM, "committed INTEGER NOT NULL, settled INTEGER NOT NULL, updated TEXT NOT NULL"],
+        "tail, stream",
+    ),
+    ("received", &[STREAM, RUN], "tail, stream, first_seq"),
+    ("gaps", &[STREAM, RUN, "noticed TEXT NOT NULL"], "tail, stream, first_seq"),
+    (
+        "losses",
+        &[
+            FRAME,
+            "reason TEXT NOT NULL, lost INTEGER NOT NULL",
+            "since_time TEXT NOT NULL, until_time TEXT NOT NULL",
+        ],
+        "tail, stream, seq",
+    ),
+    ("stream_starts", &[FRAME, "cause TEXT NOT NULL, at_time TEXT NOT NULL"], "tail, stream, seq"),
+    (
+        "model_reports",
+        &[FRAME, "model_version INTEGER NOT NULL, outcome TEXT NOT NULL, at_time TEXT NOT NULL"],
+        "tail, stream, seq",
+    ),
+];
+
+/// Those with large values, which SQLite keeps better in tables with a row id. By it, what was set aside has an order.
+const WITH_ROW_ID: &str = "
 CREATE TABLE IF NOT EXISTS set_aside (
     tail TEXT NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, reason TEXT NOT NULL,
     model_version INTEGER, message TEXT NOT NULL, at_time TEXT NOT NULL, bytes BLOB NOT NULL,
     UNIQUE (tail, stream, seq, digest)
 );
+-- What waits for a model is asked for every few seconds, and there may be much that does not.
+CREATE INDEX IF NOT EXISTS set_aside_awaiting ON set_aside (model_version) WHERE model_version IS NOT NULL;
 CREATE TABLE IF NOT EXISTS models (
     model_version INTEGER PRIMARY KEY NOT NULL, cohort TEXT NOT NULL, bundle BLOB NOT NULL
 );
@@ -67,25 +77,29 @@ const ROW_COLUMNS: &str = "
     mean_rate REAL, std_rate REAL, z_score REAL,
     anomaly_z INTEGER NOT NULL, anomaly_iforest INTEGER NOT NULL, anomaly_combined INTEGER NOT NULL,
     edr_point TEXT NOT NULL, description TEXT NOT NULL, z_status TEXT NOT NULL, iforest_score REAL,
-    model_version INTEGER NOT NULL,
-    PRIMARY KEY (tail, start_time, edr_point, description)";
+    model_version INTEGER NOT NULL";
+const ROW_KEY: &str = "tail, start_time, edr_point, description";
 
 /// The schema version a database has; none for a new one.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // In one transaction: between two, another process may make the tables.
+    let transaction = connection.unchecked_transaction()?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let objects: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok((version != 0 || objects != 0).then_some(version))
 }
 
 /// Makes the tables that are not there yet: all of them in a new database, renamed ones in an old one.
 pub(super) fn create(connection: &mut Connection, names: &Names) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(OWN_TABLES)?;
-    for table in names.row_tables() {
+    let rows = names.row_tables().map(|table| (table, ROW_COLUMNS.to_owned(), ROW_KEY));
+    let own = OWN.iter().map(|(name, columns, key)| (*name, columns.join(", "), *key));
+    for (table, columns, key) in rows.chain(own) {
         transaction.execute_batch(&format!(
-            "CREATE TABLE IF NOT EXISTS \"{table}\" ({ROW_COLUMNS}) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS \"{table}\" ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID"
         ))?;
     }
+    transaction.execute_batch(WITH_ROW_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()
 }
@@ -101,13 +115,32 @@ mod tests {
     use crate::config::TablesConfig;
     use crate::tables::Table;
 
-    #[test]
-    fn the_schema_has_the_columns_of_a_row_in_their_order() {
+    fn created() -> Connection {
         let mut connection = Connection::open_in_memory().expect("a database");
         create(&mut connection, &Names::check(&TablesConfig::default()).expect("names")).expect("created");
+        connection
+    }
+
+    #[test]
+    fn the_schema_has_the_columns_of_a_row_in_their_order() {
+        let connection = created();
         for table in Table::ALL {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).expect("a table");
             assert!(statement.column_names().eq(TableRow::COLUMNS));
+        }
+    }
+
+    #[test]
+    fn anomaly_tables_can_have_no_name_of_the_grounds_own() {
+        let connection = created();
+        let mut tables =
+            connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").expect("SQL");
+        let tables = tables.query_map([], |row| row.get::<_, String>(0)).expect("tables");
+        let anomalies = Table::ALL.map(Table::as_str);
+        for own in tables.map(|name| name.expect("a name")).filter(|name| !anomalies.contains(&name.as_str()))
+        {
+            let config = TablesConfig { iforest_all: own.clone(), ..TablesConfig::default() };
+            assert!(Names::check(&config).is_err(), "{own}");
         }
     }
 }

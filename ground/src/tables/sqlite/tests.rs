@@ -61,6 +61,19 @@ fn two_writers_take_turns() {
 }
 
 #[test]
+fn several_processes_may_make_one_database_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for round in 0..20 {
+        let url = url(&dir.path().join(format!("{round}.db")));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| open(&url, &names()).expect("opened"));
+            }
+        });
+    }
+}
+
+#[test]
 fn a_file_that_is_no_database_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("tables.db");

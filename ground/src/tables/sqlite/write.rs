@@ -2,18 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::StreamStart;
+use cabinwatch_shared::wire::FrameSeq;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::convert::time_text;
 use super::{Fault, read, schema};
-use crate::tables::digest::fnv1a;
 use crate::tables::limits::integer;
 use crate::tables::names::{Names, WINDOWS};
+use crate::tables::records::SetAsideKey;
 use crate::tables::{
     AircraftRecord, Batch, Cell, FrameId, GapRecord, KnownModel, Ledger, MAX_SET_ASIDE_BYTES,
-    SET_ASIDE_ROW_BYTES, ScoredRow, ScoredWindow, SeqRange, SetAside, SetAsideReason, StoreOutcome,
+    SET_ASIDE_ROW_BYTES, ScoredRow, ScoredWindow, SeqRange, SetAside, StoreOutcome, StreamProgress,
     StreamState, Table, TableRow, TablesError, text,
 };
 
@@ -41,15 +40,20 @@ pub(super) fn batch(
         aircraft(connection, item)?;
     }
     for item in &batch.progress {
-        let mut ledger = read::stream(connection, &item.tail, item.stream)?
-            .map(|state| Ledger::restore(&state))
-            .unwrap_or_default();
-        ledger.merge(item);
-        let state = ledger.state(item.tail.clone(), item.stream, item.at);
-        stream(connection, &state)?;
-        out.streams.push(state);
+        out.streams.push(progress(connection, item)?);
     }
     Ok(())
+}
+
+fn progress(connection: &Connection, item: &StreamProgress) -> Result<StreamState, Fault> {
+    let before = read::stream(connection, &item.tail, item.stream)?;
+    let settled_before = before.as_ref().map_or(FrameSeq(0), |state| state.settled);
+    let mut ledger = before.as_ref().map(Ledger::restore).unwrap_or_default();
+    let settled = ledger.merge(item);
+    let state = ledger.state(item.tail.clone(), item.stream, item.at);
+    stream(connection, &state)?;
+    gaps(connection, &state, settled_before, &settled)?;
+    Ok(state)
 }
 
 /// Swaps one window of one aircraft: what was there goes, in every table, and the new rows come.
@@ -149,8 +153,7 @@ fn losses(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
 fn stream_starts(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
     for item in &batch.stream_starts {
         let (tail, stream, seq) = frame_columns(&item.frame)?;
-        let (StreamStart::NoDatabase { at } | StreamStart::DatabaseSetAside { at }) = item.start;
-        let at = time_text("the start of a stream", at)?;
+        let at = time_text("the start of a stream", item.at())?;
         connection
             .prepare_cached("INSERT OR REPLACE INTO stream_starts VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![tail, stream, seq, text::stream_cause(item.start), at])?;
@@ -172,15 +175,8 @@ fn model_reports(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
 
 fn set_aside(connection: &Connection, items: &[SetAside]) -> Result<(), Fault> {
     for item in items {
-        let (stream, seq, digest) = match item.frame {
-            Some((stream, seq)) => (stream.to_string(), integer("a frame's number", seq.0)?, String::new()),
-            // A message that can't be taken apart has no number; the same bytes are the same message.
-            None => (String::new(), 0, format!("{:016x}", fnv1a(&item.bytes))),
-        };
-        let model = match item.reason {
-            SetAsideReason::UnknownModel(version) => Some(version.0),
-            SetAsideReason::Undecodable | SetAsideReason::Nonsense => None,
-        };
+        let SetAsideKey { stream, seq, digest } = SetAsideKey::of(item)?;
+        let model = item.reason.awaited_model().map(|version| version.0);
         let (reason, at) = (text::set_aside_reason(item.reason), time_text("a time", item.at)?);
         connection
             .prepare_cached(
@@ -260,33 +256,34 @@ fn stream(connection: &Connection, state: &StreamState) -> Result<(), Fault> {
             .prepare_cached("INSERT INTO received VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![tail, stream, first, last])?;
     }
-    gaps(connection, state)
+    Ok(())
 }
 
-/// Writes the gaps that are still open to change; what a gap keeps of an earlier one keeps its time, too.
-fn gaps(connection: &Connection, state: &StreamState) -> Result<(), Fault> {
-    let known = read::open_gaps(connection, &state.tail, state.stream, state.settled)?;
-    if known.iter().map(|gap| gap.range).eq(state.gaps.iter().copied()) {
+/// Writes the gaps that could have changed: those that are open, and those that have just been settled.
+fn gaps(
+    connection: &Connection,
+    state: &StreamState,
+    settled_before: FrameSeq,
+    settled: &[SeqRange],
+) -> Result<(), Fault> {
+    let known = read::open_gaps(connection, &state.tail, state.stream, settled_before)?;
+    let gaps: Vec<SeqRange> = settled.iter().chain(&state.gaps).copied().collect();
+    if known.iter().map(|gap| gap.range).eq(gaps.iter().copied()) {
         return Ok(());
     }
     let (tail, stream) = (state.tail.as_str(), state.stream.to_string());
-    let settled = integer("a frame's number", state.settled.0)?;
     connection
         .prepare_cached("DELETE FROM gaps WHERE tail = ?1 AND stream = ?2 AND first_seq > ?3")?
-        .execute(params![tail, stream, settled])?;
-    for range in &state.gaps {
-        let (first, last) = range_columns(*range)?;
-        let noticed = time_text("a time", noticed(&known, *range).unwrap_or(state.updated))?;
+        .execute(params![tail, stream, integer("a frame's number", settled_before.0)?])?;
+    for range in gaps {
+        let (first, last) = range_columns(range)?;
+        let noticed = GapRecord::first_noticed(&known, range).unwrap_or(state.updated);
+        let noticed = time_text("a time", noticed)?;
         connection
             .prepare_cached("INSERT INTO gaps VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![tail, stream, first, last, noticed])?;
     }
     Ok(())
-}
-
-fn noticed(known: &[GapRecord], range: SeqRange) -> Option<UnixSeconds> {
-    let overlaps = |gap: &&GapRecord| gap.range.first <= range.last && range.first <= gap.range.last;
-    known.iter().filter(overlaps).map(|gap| gap.noticed).min()
 }
 
 fn range_columns(range: SeqRange) -> Result<(i64, i64), TablesError> {

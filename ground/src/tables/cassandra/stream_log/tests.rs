@@ -178,7 +178,9 @@ proptest! {
             }
         }
         let mut alone = Ledger::default();
-        work.iter().flatten().for_each(|progress| alone.merge(progress));
+        for progress in work.iter().flatten() {
+            alone.merge(progress);
+        }
         let expected = alone.state(tail(), STREAM, UnixSeconds(0));
         prop_assert_eq!(partition.read().state(tail(), STREAM), expected);
     }
