@@ -189,7 +189,13 @@ impl Plane {
             loop {
                 match event_loop.poll().await {
                     Ok(Event::Incoming(Incoming::Publish(publish))) => {
-                        sender.send_replace(Some(Committed::parse(&publish.payload).expect("an ack")));
+                        let ack = Committed::parse(&publish.payload).expect("an ack");
+                        // As an agent does: the word of a slower process may come late.
+                        sender.send_modify(|known| {
+                            if known.is_none_or(|known| known.seq < ack.seq) {
+                                *known = Some(ack);
+                            }
+                        });
                     }
                     Ok(_) => {}
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
