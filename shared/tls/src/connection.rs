@@ -49,7 +49,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::PemFile;
+    use crate::{PemFile, Server};
 
     #[test]
     fn a_refused_name_is_said_as_it_was_given() {
@@ -59,6 +59,7 @@ mod tests {
                 authorities: file("link.ca_file", ""),
                 certificate: file("link.client_certificate", certificate),
                 key: file("link.client_key", certificate),
+                server: Server::BROKER,
             };
             let login = Login { user, user_setting: "link.user", password_setting: "link.password_file" };
             explain_connection(&ConnectionError::ConnectionRefused(code), &files, &login)

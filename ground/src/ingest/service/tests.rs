@@ -184,7 +184,7 @@ impl Plane {
         let config = BrokerConfig { url: broker.to_owned(), ..BrokerConfig::default() };
         let options = crate::broker::publisher_options(&config, tail.as_str()).expect("options");
         let (client, mut event_loop) = AsyncClient::builder(options).capacity(64).build();
-        let (sender, acks) = watch::channel(None);
+        let (sender, acks) = watch::channel(None::<Committed>);
         let driver = tokio::spawn(async move {
             loop {
                 match event_loop.poll().await {
