@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use cabinwatch_ground::commands::output::Output;
 use cabinwatch_ground::commands::{
     archive, broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, publish,
     report, retrain, simulate, tables,
@@ -72,11 +73,8 @@ impl Command {
             Self::Tables(args) => args.flags(),
             Self::Keygen(args) => args.flags(),
             Self::Archive(args) => args.flags(),
-            Self::Simulate(_)
-            | Self::Demo(_)
-            | Self::Broker(_)
-            | Self::BrokerConfig(_)
-            | Self::CheckConfig(_) => Vec::new(),
+            Self::Simulate(args) => args.flags(),
+            Self::Demo(_) | Self::Broker(_) | Self::BrokerConfig(_) | Self::CheckConfig(_) => Vec::new(),
         }
     }
 }
@@ -91,27 +89,11 @@ impl Failure {
     fn new(error: impl Error + 'static, usage: bool) -> Self {
         Self { error: Box::new(error), usage }
     }
-
-    /// Whether all that went wrong is that nobody reads on, as in `tables | head`.
-    fn is_closed_pipe(&self) -> bool {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(self.error.as_ref());
-        while let Some(error) = cause {
-            if error
-                .downcast_ref::<io::Error>()
-                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-            {
-                return true;
-            }
-            cause = error.source();
-        }
-        false
-    }
 }
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("cabinwatch-ground: {}", failure.error);
             ExitCode::from(if failure.usage { 2 } else { 1 })
@@ -125,7 +107,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let (config, settings) = config::load(cli.config.as_deref(), variables, &cli.command.flags())
         .map_err(|error| Failure::new(error, true))?;
     logging::start(&log_config(&cli.command, &config.log));
-    let mut out = io::stdout().lock();
+    let mut out = Output::new(io::stdout().lock());
     match cli.command {
         Command::Ingest(_) => {
             ingest::run(&config).map_err(|e| usage(e, ingest::IngestCommandError::is_usage))
@@ -153,9 +135,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Keygen(args) => {
             keygen::run(&config, &args, &mut out).map_err(|e| usage(e, keygen::KeygenError::is_usage))
         }
-        Command::Simulate(args) => {
-            simulate::run(&config, &args, &mut out).map(drop).map_err(|e| Failure::new(e, false))
-        }
+        Command::Simulate(args) => simulate::run(&config, &args, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, simulate::SimulateCommandError::is_usage)),
         Command::Demo(args) => demo::run(&config, &args, &mut out)
             .map(drop)
             .map_err(|e| usage(e, demo::DemoCommandError::is_usage)),

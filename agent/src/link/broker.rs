@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::{LinkState, Topic, WireError};
-use cabinwatch_tls::{ClientFiles, PemFile};
-use rumqttc::mqttbytes::Error as PacketError;
+use cabinwatch_tls::{ClientFiles, Login, PemFile};
 use rumqttc::{
-    Broker, ConnectReturnCode, ConnectionError, LastWill, MqttOptions, QoS, SessionMode, StateError,
-    TlsConfiguration, Transport,
+    Broker, ConnectionError, LastWill, MqttOptions, QoS, SessionMode, TlsConfiguration, Transport,
 };
 
 use super::LinkError;
@@ -127,27 +125,8 @@ fn tls_files(link: &LinkConfig) -> ClientFiles<'_> {
 
 /// Why there is no connection, in words that say what to check where that is known.
 pub fn explain(error: &ConnectionError, link: &LinkConfig) -> String {
-    match error {
-        ConnectionError::ConnectionRefused(code) => refused(*code, link),
-        // What the client does not call the source of its error.
-        ConnectionError::MqttState(StateError::Deserialization(PacketError::Io(source))) => {
-            cabinwatch_tls::explain(source, &tls_files(link)).unwrap_or_else(|| source.to_string())
-        }
-        error => cabinwatch_tls::explain(error, &tls_files(link)).unwrap_or_else(|| error.to_string()),
-    }
-}
-
-fn refused(code: ConnectReturnCode, link: &LinkConfig) -> String {
-    use ConnectReturnCode::{BadUserNamePassword, NotAuthorized};
-    if !matches!(code, BadUserNamePassword | NotAuthorized) {
-        return format!("the broker does not let us in: {code:?}");
-    }
-    let name = match (link.user.as_str(), tls_files(link).has_identity()) {
-        ("", true) => "the name in our certificate (`link.client_certificate`)".to_owned(),
-        ("", false) => "a client without a name (set `link.user` or `link.client_certificate`)".to_owned(),
-        (user, _) => format!("{user:?} with this password (`link.user`, `link.password_file`)"),
-    };
-    format!("the broker does not let {name} in ({code:?})")
+    let login = Login { user: &link.user, user_setting: "link.user", password_setting: "link.password_file" };
+    cabinwatch_tls::explain_connection(error, &tls_files(link), &login)
 }
 
 #[cfg(test)]
@@ -188,19 +167,6 @@ mod tests {
         let tail = "TC-JJA".parse().expect("a tail");
         let error = mqtt_options(&config, &tail).expect_err("refused").to_string();
         assert!(error.contains("`link.client_certificate`") && error.contains("mqtts://"), "{error}");
-    }
-
-    #[test]
-    fn a_refused_name_is_said_as_it_was_given() {
-        let mut config = config("mqtts://broker");
-        let refusal = ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized);
-        assert!(explain(&refusal, &config.link).contains("without a name"));
-        config.link.client_certificate = "/etc/cabinwatch/client.pem".into();
-        assert!(explain(&refusal, &config.link).contains("`link.client_certificate`"));
-        config.link.user = "TC-JJA".to_owned();
-        assert!(explain(&refusal, &config.link).contains("\"TC-JJA\""));
-        let busy = ConnectionError::ConnectionRefused(ConnectReturnCode::ServerBusy);
-        assert!(explain(&busy, &config.link).contains("ServerBusy"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rumqttc::{
     SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::refusal;
 use crate::config::BrokerConfig;
@@ -35,18 +35,25 @@ pub enum LinkEvent {
     Unsubscribed,
     /// A message.
     Message(Delivery),
-    /// The connection is over, for this reason.
-    Ended(String),
+    /// The connection is over.
+    Over(Ending),
+}
+
+/// How a connection ended, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It broke, could not be made, or the broker ended it.
+    Lost(String),
     /// The broker does not let us do what we are here for: only a person can change that.
     Denied(String),
 }
 
-/// A connection that is driven in the background.
+/// A connection that is driven in the background, until it is dropped.
 #[derive(Debug)]
 pub struct Connection {
     client: AsyncClient,
     events: mpsc::UnboundedReceiver<LinkEvent>,
-    driver: JoinHandle<()>,
+    driver: JoinSet<()>,
 }
 
 impl Connection {
@@ -57,7 +64,8 @@ impl Connection {
         // Not bounded here, or a caller that waits for the network would make the network wait for it. What is on
         // its way is bounded by the receive maximum.
         let (sender, events) = mpsc::unbounded_channel();
-        let driver = tokio::spawn(drive(event_loop, sender, config.clone()));
+        let mut driver = JoinSet::new();
+        driver.spawn(drive(event_loop, sender, config.clone()));
         Self { client, events, driver }
     }
 
@@ -65,8 +73,19 @@ impl Connection {
     pub async fn next(&mut self) -> LinkEvent {
         match self.events.recv().await {
             Some(event) => event,
-            None => LinkEvent::Ended("the connection is closed".to_owned()),
+            None => LinkEvent::Over(Ending::Lost("the connection is closed".to_owned())),
         }
+    }
+
+    /// Why the connection is over, after a request failed: what has been told of its end but not been listened to yet,
+    /// else what the request's error says.
+    pub fn ending(&mut self, failed: &ClientError) -> Ending {
+        while let Ok(event) = self.events.try_recv() {
+            if let LinkEvent::Over(ending) = event {
+                return ending;
+            }
+        }
+        Ending::Lost(failed.to_string())
     }
 
     /// Subscribes at QoS 1.
@@ -107,9 +126,8 @@ impl Connection {
         let Self { client, events, mut driver } = self;
         drop(events);
         if client.disconnect_with_timeout(FAREWELL).await.is_ok() {
-            let _ = tokio::time::timeout(FAREWELL, &mut driver).await;
+            let _ = tokio::time::timeout(FAREWELL, driver.join_next()).await;
         }
-        driver.abort();
     }
 }
 
@@ -118,10 +136,10 @@ async fn drive(mut event_loop: EventLoop, events: mpsc::UnboundedSender<LinkEven
         let event = match event_loop.poll().await {
             Ok(Event::Incoming(incoming)) => interpret(incoming),
             Ok(_) => None,
-            Err(error) => Some(LinkEvent::Ended(refusal::explain(&error, &config))),
+            Err(error) => Some(LinkEvent::Over(Ending::Lost(refusal::explain(&error, &config)))),
         };
         let Some(event) = event else { continue };
-        let over = matches!(event, LinkEvent::Ended(_) | LinkEvent::Denied(_));
+        let over = matches!(event, LinkEvent::Over(_));
         // On the way out nobody listens any more, but what waits is still to be sent.
         let _ = events.send(event);
         if over {
@@ -139,14 +157,38 @@ fn interpret(incoming: Incoming) -> Option<LinkEvent> {
                 suback.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
             Some(match refused {
                 None => LinkEvent::Subscribed,
-                Some(code) => LinkEvent::Denied(refusal::unsubscribed(*code)),
+                Some(code) => LinkEvent::Over(Ending::Denied(refusal::unsubscribed(*code))),
             })
         }
         Incoming::UnsubAck(_) => Some(LinkEvent::Unsubscribed),
-        Incoming::PubAck(puback) => refusal::unpublished(puback.reason).map(LinkEvent::Denied),
+        Incoming::PubAck(puback) => {
+            refusal::unpublished(puback.reason).map(|reason| LinkEvent::Over(Ending::Denied(reason)))
+        }
         Incoming::Disconnect(disconnect) => {
-            Some(LinkEvent::Ended(format!("the broker ends the connection: {:?}", disconnect.reason_code)))
+            let reason = format!("the broker ends the connection: {:?}", disconnect.reason_code);
+            Some(LinkEvent::Over(Ending::Lost(reason)))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_fails_tells_how_the_connection_ended() {
+        let options = MqttOptions::new("test", ("127.0.0.1", 1));
+        let (client, event_loop) = AsyncClient::builder(options).capacity(1).build();
+        drop(event_loop);
+        let (sender, events) = mpsc::unbounded_channel();
+        let denied = Ending::Denied("the access list is against it".to_owned());
+        for event in [LinkEvent::Subscribed, LinkEvent::Over(denied.clone())] {
+            sender.send(event).expect("it listens");
+        }
+        let mut connection = Connection { client, events, driver: JoinSet::new() };
+        let failed = connection.unsubscribe("x".to_owned()).await.expect_err("nobody drives it");
+        assert_eq!(connection.ending(&failed), denied);
+        assert_eq!(connection.ending(&failed), Ending::Lost(failed.to_string()), "where nothing was told");
     }
 }

@@ -40,7 +40,6 @@ pub enum EmbeddedError {
 #[derive(Debug)]
 pub struct Embedded {
     address: SocketAddr,
-    server: thread::JoinHandle<()>,
 }
 
 impl Embedded {
@@ -66,7 +65,7 @@ impl Embedded {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Ok(Self { address, server })
+        Ok(Self { address })
     }
 
     /// Where it listens.
@@ -79,12 +78,6 @@ impl Embedded {
     #[must_use]
     pub fn url(&self) -> String {
         format!("mqtt://{}", self.address)
-    }
-
-    /// Whether it still runs.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        !self.server.is_finished()
     }
 }
 

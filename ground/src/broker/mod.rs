@@ -10,8 +10,8 @@ mod publish;
 mod refusal;
 mod session;
 
-pub use connection::{Connection, Delivery, LinkEvent};
+pub use connection::{Connection, Delivery, Ending, LinkEvent};
 pub use consumer::Consumer;
 pub use embedded::{Embedded, EmbeddedError};
-pub use options::{BrokerError, PASSWORD_VARIABLE, consumer_options, publisher_options};
+pub use options::{BrokerError, consumer_options, publisher_options};
 pub use publish::{PublishError, publish_retained};

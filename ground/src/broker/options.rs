@@ -1,7 +1,9 @@
 //! From the configuration to a client's options.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cabinwatch_shared::wire::MAX_MESSAGE_BYTES;
@@ -14,7 +16,7 @@ use super::session::ForgetfulStore;
 use crate::config::BrokerConfig;
 
 /// The environment variable a password may stand in.
-pub const PASSWORD_VARIABLE: &str = "CABINWATCH_GROUND_BROKER_PASSWORD";
+const PASSWORD_VARIABLE: &str = "CABINWATCH_GROUND_BROKER_PASSWORD";
 
 const KEEP_ALIVE_SECONDS: u16 = 30;
 /// Room for more than the largest message of ours, so that one too large arrives and is set aside, instead of being
@@ -129,14 +131,19 @@ impl Address {
     }
 }
 
-fn password(config: &BrokerConfig) -> Result<Option<String>, BrokerError> {
+/// To MQTT a password is bytes, so a file may hold any.
+fn password(config: &BrokerConfig) -> Result<Option<Vec<u8>>, BrokerError> {
     let path = &config.password_file;
     if path.as_os_str().is_empty() {
-        return Ok(env::var(PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty()));
+        let password = env::var_os(PASSWORD_VARIABLE).map(OsString::into_vec);
+        return Ok(password.filter(|password| !password.is_empty()));
     }
-    let text = read("broker.password_file", path)?;
-    let text = String::from_utf8_lossy(&text);
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    let mut password = std::fs::read(path).map_err(|source| {
+        let setting = "broker.password_file";
+        BrokerError::File { setting, path: path.to_owned(), source }
+    })?;
+    while password.pop_if(|byte| matches!(byte, b'\r' | b'\n')).is_some() {}
+    Ok(Some(password))
 }
 
 pub(super) fn tls_files(config: &BrokerConfig) -> ClientFiles<'_> {
@@ -146,10 +153,6 @@ pub(super) fn tls_files(config: &BrokerConfig) -> ClientFiles<'_> {
         key: PemFile { setting: "broker.client_key", path: &config.client_key },
         server: cabinwatch_tls::Server::BROKER,
     }
-}
-
-fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, BrokerError> {
-    std::fs::read(path).map_err(|source| BrokerError::File { setting, path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -187,11 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_the_files_first_line() {
+    fn the_password_is_the_file_but_for_its_line_end() {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
-        file.write_all(b"hunter2\r\n").expect("written");
+        file.write_all(b"hunter\xff2 \r\n").expect("written");
         let config = BrokerConfig { password_file: file.path().to_owned(), ..BrokerConfig::default() };
-        assert_eq!(password(&config).expect("read").as_deref(), Some("hunter2"));
+        assert_eq!(password(&config).expect("read").as_deref(), Some(&b"hunter\xff2 "[..]));
         assert!(matches!(publisher_options(&config, "x"), Err(BrokerError::NoUser)));
         let missing = BrokerConfig { password_file: "/nonexistent".into(), ..BrokerConfig::default() };
         let error = publisher_options(&missing, "x").expect_err("refused").to_string();

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use rumqttc::{AsyncClient, MqttOptions, PubAckReason, PublishNoticeError, PublishOptions};
 
 use super::refusal;
 use crate::config::BrokerConfig;
 
-/// How long connecting, sending and the broker's answer may take together, unless the message is large.
+/// How long connecting, sending and the broker's answer may take together.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why the broker does not have the message.
@@ -49,13 +50,16 @@ pub async fn publish_retained(
             }
         }
     };
-    tokio::pin!(driver);
+    let answer = notice.wait_completion_async();
+    tokio::pin!(driver, answer);
     let answered = tokio::select! {
-        answer = notice.wait_completion_async() => answer.map_err(|error| match error {
-            PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized) => PublishError::NotAllowed(topic),
-            error => PublishError::Refused(error),
-        }),
-        error = &mut driver => Err(PublishError::Connection(refusal::explain(&error, config))),
+        answer = &mut answer => answer.map_err(|error| refused(error, topic)),
+        // A broker may answer and end the connection at once: then the answer says why.
+        error = &mut driver => match answer.now_or_never() {
+            Some(Err(error @ PublishNoticeError::V5PubAck(_))) => Err(refused(error, topic)),
+            Some(Ok(())) => return Ok(()),
+            _ => Err(PublishError::Connection(refusal::explain(&error, config))),
+        },
         () = tokio::time::sleep(PATIENCE) => Err(PublishError::Timeout),
     };
     answered?;
@@ -64,4 +68,11 @@ pub async fn publish_retained(
         let _ = tokio::time::timeout(Duration::from_secs(1), driver).await;
     }
     Ok(())
+}
+
+fn refused(error: PublishNoticeError, topic: String) -> PublishError {
+    match error {
+        PublishNoticeError::V5PubAck(PubAckReason::NotAuthorized) => PublishError::NotAllowed(topic),
+        error => PublishError::Refused(error),
+    }
 }

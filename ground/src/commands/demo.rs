@@ -64,7 +64,7 @@ impl DemoCommandError {
 pub fn run(config: &Config, args: &DemoArgs, out: &mut dyn Write) -> Result<Ended, DemoCommandError> {
     let agent = match &args.agent {
         Some(agent) => agent.clone(),
-        None => std::env::current_exe()?.with_file_name(AGENT),
+        None => beside_us()?,
     };
     let settings = Settings { duration: args.duration, out: args.out.clone(), agent, seed: args.seed };
     let ended = demo::run(config, &settings)?;
@@ -79,6 +79,11 @@ pub fn run(config: &Config, args: &DemoArgs, out: &mut dyn Write) -> Result<Ende
         });
     }
     Ok(ended)
+}
+
+fn beside_us() -> Result<PathBuf, DemoError> {
+    let us = std::env::current_exe().map_err(|source| DemoError::NoAgent { path: AGENT.into(), source })?;
+    Ok(us.with_file_name(AGENT))
 }
 
 fn print(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {

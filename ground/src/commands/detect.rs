@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use cabinwatch_shared::model::Model;
 use cabinwatch_shared::time::UnixSeconds;
 
-use super::read_history::{parse_now, print_read, read_recent, system_now};
-use crate::config::Config;
+use super::read_history::{parse_instant, print_read, read_recent, system_now};
+use crate::config::{Config, Flag};
 use crate::detect::{self, DetectSummary, WindowLengthDiffers};
 use crate::history::{HistoryError, ReadOptions};
 use crate::operations::{BatchCommand, BatchRun};
@@ -34,7 +34,7 @@ pub struct DetectArgs {
     #[arg(long, value_name = "PATH")]
     pub metrics_file: Option<PathBuf>,
     /// Run as at this instant instead of the system's clock
-    #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_instant)]
     pub now: Option<UnixSeconds>,
     /// One JSON object instead of text: the summary, and under `mail` what became of the report
     #[arg(long)]
@@ -68,9 +68,9 @@ pub enum DetectError {
 }
 
 impl DetectArgs {
-    /// The settings the flags set: flag, key, value.
+    /// The settings the flags set.
     #[must_use]
-    pub fn flags(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
+    pub fn flags(&self) -> Vec<Flag> {
         vec![
             ("--history", "history.url", self.history.clone()),
             ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),

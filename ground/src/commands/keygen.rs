@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::config::Config;
+use crate::config::{Config, Flag};
 use crate::train::folder::{FolderError, ModelFolder};
 use crate::train::keys::{public_hex, public_path};
 use crate::train::{KeyError, SigningPair};
@@ -35,9 +35,9 @@ pub enum KeygenError {
 }
 
 impl KeygenArgs {
-    /// The settings the flags set: flag, key, value.
+    /// The settings the flags set.
     #[must_use]
-    pub fn flags(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
+    pub fn flags(&self) -> Vec<Flag> {
         vec![("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string()))]
     }
 }

@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod keygen;
 pub mod logging;
 pub mod model;
+pub mod output;
 pub mod progress;
 pub mod publish;
 mod read_history;

@@ -54,7 +54,10 @@ pub enum PublishCommandError {
     /// The broker.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// Output or runtime.
+    /// The runtime.
+    #[error("cannot start: {0}")]
+    Start(io::Error),
+    /// Output.
     #[error("cannot write the summary: {0}")]
     Output(#[from] io::Error),
 }
@@ -67,7 +70,7 @@ impl PublishCommandError {
             Self::Folder(error) => matches!(error, FolderError::NoFolder),
             Self::Tables(error) => error.is_usage(),
             Self::Broker(_) | Self::Cohort { .. } => true,
-            Self::SelfTest(_) | Self::Publish(_) | Self::Output(_) => false,
+            Self::SelfTest(_) | Self::Publish(_) | Self::Start(_) | Self::Output(_) => false,
         }
     }
 }
@@ -105,7 +108,8 @@ pub fn run(config: &Config, out: &mut dyn Write) -> Result<ModelVersion, Publish
     tables.put_model(&KnownModel { version, cohort: cohort.clone(), bundle: bundle.clone() })?;
     let bytes = bundle.len();
     let topic = Topic::Model(&cohort).to_string();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(PublishCommandError::Start)?;
     runtime.block_on(broker::publish_retained(&config.broker, options, topic.clone(), bundle))?;
     writeln!(out, "Model {} ({bytes} bytes) is on {topic} and known in the tables.", version.0)?;
     Ok(version)

@@ -185,8 +185,8 @@ pub(super) fn print_read(summary: &ReadSummary, out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
-/// The instant of `--now`.
-pub(super) fn parse_now(text: &str) -> Result<UnixSeconds, String> {
+/// The instant of a flag.
+pub(super) fn parse_instant(text: &str) -> Result<UnixSeconds, String> {
     UnixMillis::parse(text).map(UnixMillis::seconds).map_err(|error| error.to_string())
 }
 

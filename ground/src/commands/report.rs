@@ -6,8 +6,8 @@ use cabinwatch_shared::time::UnixSeconds;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use serde_json::json;
 
-use super::read_history::{parse_now, system_now};
-use crate::config::Config;
+use super::read_history::{parse_instant, system_now};
+use crate::config::{Config, Flag};
 use crate::report::{
     Delivery, Fate, MailState, Mailer, Queued, Recipient, ReportError, Reported, Round, Run, SpoolError,
     Which, WhyDropped,
@@ -27,10 +27,10 @@ pub struct ReportArgs {
     #[arg(long, value_name = "URL", global = true)]
     pub mail: Option<String>,
     /// First instant of the period; default: the tables' first row
-    #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_instant)]
     pub since: Option<UnixSeconds>,
     /// First instant after the period; default: the end of the tables' last row
-    #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_instant)]
     pub until: Option<UnixSeconds>,
     /// Language of the mail: en or tr
     #[arg(long, value_name = "CODE")]
@@ -90,9 +90,9 @@ pub enum ReportCommandError {
 }
 
 impl ReportArgs {
-    /// The settings the flags set: flag, key, value.
+    /// The settings the flags set.
     #[must_use]
-    pub fn flags(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
+    pub fn flags(&self) -> Vec<Flag> {
         vec![
             ("--tables", "tables.url", self.tables.clone()),
             ("--mail", "mail.url", self.mail.clone()),

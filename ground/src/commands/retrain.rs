@@ -7,8 +7,8 @@ use cabinwatch_shared::model::Limits;
 use cabinwatch_shared::time::UnixSeconds;
 use comfy_table::Table;
 
-use super::read_history::{parse_now, print_training, read_training, system_now};
-use crate::config::Config;
+use super::read_history::{parse_instant, print_training, read_training, system_now};
+use crate::config::{Config, Flag};
 use crate::history::HistoryError;
 use crate::operations::{BatchCommand, BatchRun};
 use crate::train::folder::{FolderError, ModelFolder};
@@ -33,7 +33,7 @@ pub struct RetrainArgs {
     #[arg(long, value_name = "PATH")]
     pub metrics_file: Option<PathBuf>,
     /// Count the days back from here instead of from the system's clock
-    #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_instant)]
     pub now: Option<UnixSeconds>,
 }
 
@@ -58,9 +58,9 @@ pub enum RetrainError {
 }
 
 impl RetrainArgs {
-    /// The settings the flags set: flag, key, value.
+    /// The settings the flags set.
     #[must_use]
-    pub fn flags(&self) -> Vec<(&'static str, &'static str, Option<String>)> {
+    pub fn flags(&self) -> Vec<Flag> {
         vec![
             ("--history", "history.url", self.history.clone()),
             ("--archive", "retrain.archive", self.archive.clone()),

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use cabinwatch_shared::time::UnixSeconds;
 
 use super::progress;
-use super::read_history::{parse_now, system_now};
-use crate::config::Config;
+use super::read_history::{parse_instant, system_now};
+use crate::config::{Config, Flag};
 use crate::simulate::{
     FilePlan, Fleet, FleetPlan, NotASpeed, SimulateError, Speed, Written, drive, write_files, write_labels,
 };
@@ -51,7 +51,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "TEXT")]
     pub prefix: Option<String>,
     /// First instant; default: so that the last day ends with yesterday
-    #[arg(long, value_name = "RFC3339", value_parser = parse_now)]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_instant)]
     pub start: Option<UnixSeconds>,
 }
 
@@ -66,7 +66,28 @@ pub enum SimulateCommandError {
     Output(#[from] std::io::Error),
 }
 
+impl SimulateCommandError {
+    /// Whether it is the call that is wrong.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        use SimulateError::{FilesPerDay, Instant, Socket, TooFewAircraft, Write};
+        match self {
+            Self::Simulate(error) => match error {
+                FilesPerDay(_) | Instant(_) | TooFewAircraft { .. } => true,
+                Write { .. } | Socket { .. } => false,
+            },
+            Self::Output(_) => false,
+        }
+    }
+}
+
 impl SimulateArgs {
+    /// The settings the flags set.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        vec![("--prefix", "history.prefix", self.prefix.clone())]
+    }
+
     /// What to simulate.
     #[must_use]
     pub fn plan(&self) -> FleetPlan {
@@ -113,7 +134,7 @@ fn write(
     fleet: &Fleet,
     out: &mut dyn Write,
 ) -> Result<Written, SimulateCommandError> {
-    let prefix = args.prefix.clone().unwrap_or_else(|| config.history.prefix.clone());
+    let prefix = config.history.prefix.clone();
     let plan = FilePlan { folder: args.out.clone(), prefix, files_per_day: args.files_per_day };
     let bar = progress::bar("Writing EDR files", u64::from(args.days) * u64::from(args.files_per_day.get()));
     let written = write_files(fleet, &plan, || bar.inc(1));

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use cabinwatch_shared::tail::Tail;
-use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
+use cabinwatch_shared::time::UnixSeconds;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 
+use super::read_history::parse_instant;
 use crate::config::{Config, Flag};
 use crate::tables::{self, Cell, Grid, Listing, Query, TablesError};
 
@@ -30,10 +31,10 @@ pub struct TablesArgs {
     #[arg(long)]
     pub tail: Option<Tail>,
     /// Only what starts at this time or later
-    #[arg(long, value_name = "RFC3339", value_parser = time)]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_instant)]
     pub since: Option<UnixSeconds>,
     /// Only what starts before this time
-    #[arg(long, value_name = "RFC3339", value_parser = time)]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_instant)]
     pub until: Option<UnixSeconds>,
     /// At most this many rows: the newest
     #[arg(long, value_name = "ROWS")]
@@ -91,10 +92,6 @@ impl TablesArgs {
         };
         vec![("--tables", "tables.url", tables.clone())]
     }
-}
-
-fn time(text: &str) -> Result<UnixSeconds, String> {
-    UnixMillis::parse(text).map(UnixMillis::seconds).map_err(|error| error.to_string())
 }
 
 /// Makes the tables, or writes one listing of them.

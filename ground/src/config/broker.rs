@@ -14,7 +14,8 @@ pub struct BrokerConfig {
     pub user: String,
     /// File that holds the password.
     pub password_file: PathBuf,
-    /// PEM file with the authority that signed the broker's certificate; empty for the system's.
+    /// PEM file with the authority that signed the broker's certificate; empty for those in the file that the
+    /// environment variable `SSL_CERT_FILE` names, else the system's.
     pub ca_file: PathBuf,
     /// PEM file with the ground's own certificate and its chain; empty for none.
     pub client_certificate: PathBuf,

@@ -72,10 +72,9 @@ pub(super) fn simulate_history(
 /// Trains on the history, as the command does.
 pub(super) fn train(config: &Config, timeline: Timeline) -> Result<Evaluation, DemoError> {
     // The files' days count from the last one, and the first day may be cut.
-    let args =
-        RetrainArgs { days: Some(HISTORY_DAYS + 1), now: Some(timeline.start), ..RetrainArgs::default() };
     let mut config = config.clone();
     config.retrain.days = HISTORY_DAYS + 1;
+    let args = RetrainArgs { now: Some(timeline.start), ..RetrainArgs::default() };
     Ok(retrain::run(&config, &args, &mut std::io::sink())?)
 }
 

@@ -1,23 +1,23 @@
 //! An aircraft for tests: it writes frames and messages with the shared code, as an agent does, and a model to go
 //! with them.
 
+use std::sync::LazyLock;
+
 use cabinwatch_shared::fault_key::FaultKey;
-use cabinwatch_shared::forest::{Child, ForestShape, Node, average_path_length, path_length};
-use cabinwatch_shared::model::{
-    AgentRelease, BundleContents, GoldenRow, Header, KeyIndex, ModelVersion, PublicKey, write_body,
-    write_unsigned,
-};
+use cabinwatch_shared::forest::{Child, ForestShape, Node, path_length};
+use cabinwatch_shared::model::{KeyIndex, ModelVersion};
 use cabinwatch_shared::rate::Counts;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::Alarms;
+use cabinwatch_shared::window::WindowLength;
 use cabinwatch_shared::wire::{
     Encoding, Frame, FrameSeq, KnownRow, KnownRows, MessageHead, PointName, PointRow, SpelledRow, StreamId,
     WindowFrame, write_envelope_head, write_frame, write_head,
 };
 use cabinwatch_shared::zscore::KeyStatistics;
-use ed25519_dalek::{Signer, SigningKey};
 
 use crate::tables::KnownModel;
+use crate::train::{BundleParts, BundleSettings, ForestParts, SigningPair, seal};
 
 pub(super) const DHCP: FaultKey<'static> =
     FaultKey { edr_point: "DHCP", description: "no address available" };
@@ -87,41 +87,30 @@ fn content(stream: u64, oldest: u64, first: u64, frames: &[Vec<u8>]) -> Vec<u8> 
 
 /// A signed model that knows one key, expects 10 % of it with a deviation of 2, and isolates rates above 50 %.
 pub(super) fn model(version: u32) -> KnownModel {
-    let statistics = KeyStatistics { samples: 40, mean_rate: 10.0, std_rate: Some(2.0) };
-    let shape = ForestShape { features: 1, max_samples: 256, trees: 1, nodes: 1, lengths: 2 };
+    static SIGNER: LazyLock<SigningPair> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        SigningPair::create(&folder.path().join("signing.key")).expect("a key")
+    });
     let mut forest = Vec::from(0_u32.to_le_bytes());
     forest.extend(Node::pack(0, 50.0, Child::Leaf(1), Child::Leaf(0)).expect("in range").to_bytes());
     forest.extend(path_length(1, 1).to_le_bytes());
     forest.extend(path_length(1, 255).to_le_bytes());
-    let golden = GoldenRow {
-        key: KeyIndex(0),
-        counts: Counts { fail: 9, success: 1 },
-        z: Some(40.0),
-        forest: -(-1.0 / average_path_length(256)).exp2(),
-        alarms: Alarms { z: true, forest: true },
-    };
-    let header = Header {
-        version: ModelVersion(version),
-        created: UnixSeconds(1_795_000_000),
-        expires: UnixSeconds(1_897_592_000),
-        cohort: "fleet",
-        minimum_agent: AgentRelease(0, 1, 0),
-        window_seconds: 300,
-        z_threshold: 3.0,
+    let shape = ForestShape { features: 1, max_samples: 256, trees: 1, nodes: 1, lengths: 2 };
+    let parts = BundleParts {
+        catalogue: &[(DHCP, KeyStatistics { samples: 40, mean_rate: 10.0, std_rate: Some(2.0) })],
+        window: WindowLength::FIVE_MINUTES,
+        forest: &ForestParts { shape, bytes: forest },
         forest_offset: -0.5,
-        forest: shape,
-        keys: 1,
-        text_bytes: (DHCP.edr_point.len() + DHCP.description.len()) as u32,
-        golden_rows: 1,
+        golden: &[(KeyIndex(0), Counts { fail: 9, success: 1 })],
     };
-    let contents =
-        BundleContents { header, catalogue: &[(DHCP, statistics)], forest: &forest, golden: &[golden] };
-    let mut body = Vec::new();
-    write_body(&contents, &mut body).expect("a body");
-    let key = SigningKey::from_bytes(&[7; 32]);
-    let mut bundle = Vec::new();
-    write_unsigned(PublicKey(key.verifying_key().to_bytes()), &body, &mut bundle);
-    let signature = key.sign(&bundle);
-    bundle.extend(signature.to_bytes());
-    KnownModel { version: ModelVersion(version), cohort: "fleet".to_owned(), bundle }
+    let version = ModelVersion(version);
+    let settings = BundleSettings {
+        version,
+        created: UnixSeconds(1_795_000_000),
+        valid_days: 90,
+        cohort: "fleet",
+        z_threshold: 3.0,
+    };
+    let bundle = seal(&parts, &settings, &SIGNER).expect("a bundle");
+    KnownModel { version, cohort: "fleet".to_owned(), bundle }
 }

@@ -107,7 +107,7 @@ pub(super) fn score_window(
         Ok((names.key(row.key)?, row.fail, row.alarms))
     });
     let spelled = frame.spelled.iter().map(|row| {
-        let key = FaultKey { edr_point: row.edr_point, description: row.description };
+        let key = spelled(row.edr_point, row.description)?;
         Ok((key, row.fail, Alarms::from_bits(row.alarms)))
     });
     for row in known.chain(spelled) {
@@ -133,6 +133,20 @@ pub(super) fn score_window(
     Ok(Scored { window, differing })
 }
 
+/// A key that a frame spells out. Agents keep theirs short; a text of any length would be more than databases take as a
+/// key, and the group that holds it could never be stored.
+fn spelled<'a>(edr_point: &'a str, description: &'a str) -> Result<FaultKey<'a>, Refusal> {
+    let key = FaultKey { edr_point, description };
+    let (_, too_long) = key.bounded();
+    if too_long {
+        let (point, description) = (edr_point.len(), description.len());
+        return Err(Refusal::nonsense(format!(
+            "a key has a point of {point} bytes and {description} of description"
+        )));
+    }
+    Ok(key)
+}
+
 fn window_of(frame: &WindowFrame<'_>) -> Result<Window, Refusal> {
     let length =
         NonZeroU32::new(frame.length).ok_or_else(|| Refusal::nonsense("the window has no length"))?;
@@ -149,7 +163,7 @@ fn points(frame: &WindowFrame<'_>, names: &Names<'_, '_>) -> Result<Vec<(String,
     for row in &frame.points {
         let point = match row.point {
             PointName::Known(index) => names.key(index)?.edr_point,
-            PointName::Spelled(point) => point,
+            PointName::Spelled(point) => spelled(point, "")?.edr_point,
         };
         if points.iter().any(|(other, _)| other == point) {
             return Err(Refusal::nonsense(format!("the window has the point `{point}` twice")));

@@ -264,16 +264,11 @@ fn open(content: &[u8]) -> Result<(MessageHead, Frames<'_>), Refusal> {
     Ok((head, frames))
 }
 
-/// The models a message's windows were scored with.
-pub(super) fn model_versions(content: &[u8]) -> Vec<ModelVersion> {
-    let Ok((_, frames)) = open(content) else { return Vec::new() };
-    let mut versions: Vec<_> = frames
-        .flatten()
-        .filter_map(|frame| match frame.decode() {
-            Ok(Frame::Window(window)) => Some(window.model),
-            _ => None,
-        })
-        .collect();
-    versions.dedup();
-    versions
+/// The models a message's windows were scored with, one for each window.
+pub(super) fn model_versions(content: &[u8]) -> impl Iterator<Item = ModelVersion> {
+    let frames = open(content).ok().map(|(_, frames)| frames);
+    frames.into_iter().flatten().flatten().filter_map(|frame| match frame.decode() {
+        Ok(Frame::Window(window)) => Some(window.model),
+        _ => None,
+    })
 }

@@ -1,7 +1,7 @@
 //! Messages to tables, a group at a time. Blocking, and knows nothing of MQTT.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use cabinwatch_shared::tail::Tail;
@@ -14,9 +14,9 @@ use super::group::{self, Collected, Group, StreamKey};
 use super::models::Models;
 use super::monitor::Backlog;
 use super::summary::Summary;
-use crate::tables::{Ledger, StreamState, Tables, TablesError};
+use crate::tables::{Ledger, ScoredWindow, StreamState, Tables, TablesError};
 
-/// How often frames that wait for a model are looked at.
+/// How often, under load, frames that wait for a model are looked at.
 const RECOVER_EVERY: Duration = Duration::from_secs(10);
 /// Most of them tried in one transaction.
 const RECOVER_AT_ONCE: u32 = 256;
@@ -53,10 +53,13 @@ pub enum IntakeError {
 pub(super) struct Intake {
     tables: Box<dyn Tables>,
     archive: Option<Archive>,
+    /// What the archive has, but not the tables, since they failed: when it comes again it is not archived twice.
+    archived: Vec<ScoredWindow>,
     ledgers: HashMap<StreamKey, Ledger>,
     models: Models,
     summary: Summary,
-    recovered: Option<Instant>,
+    /// When frames that wait for a model were last looked at.
+    looked: Option<Instant>,
 }
 
 impl Intake {
@@ -68,7 +71,7 @@ impl Intake {
             .map(|state| ((state.tail.clone(), state.stream), Ledger::restore(&state)))
             .collect();
         let (models, summary) = (Models::default(), Summary::default());
-        Ok(Self { tables, archive, ledgers, models, summary, recovered: None })
+        Ok(Self { tables, archive, archived: Vec::new(), ledgers, models, summary, looked: None })
     }
 
     pub const fn summary(&self) -> Summary {
@@ -83,7 +86,8 @@ impl Intake {
     ) -> Result<Vec<(Tail, Committed)>, IntakeError> {
         let contents: Vec<Result<Cow<'_, [u8]>, Refusal>> =
             messages.iter().map(|message| frames::content(message.payload)).collect();
-        let versions = contents.iter().flatten().flat_map(|content| group::model_versions(content));
+        let versions: BTreeSet<_> =
+            contents.iter().flatten().flat_map(|content| group::model_versions(content)).collect();
         self.models.load(self.tables.as_ref(), versions)?;
         let models = self.models.open();
         let mut group = Group::new(&self.ledgers, &models, now);
@@ -94,7 +98,7 @@ impl Intake {
             }
         }
         let collected = group.finish();
-        let streams = self.commit(&collected)?;
+        let streams = self.commit(collected)?;
         self.models.trim();
         let committed =
             |state: StreamState| (state.tail, Committed { stream: state.stream, seq: state.committed });
@@ -102,27 +106,39 @@ impl Intake {
     }
 
     /// Stores it all, and says where the streams stand now.
-    fn commit(&mut self, collected: &Collected) -> Result<Vec<StreamState>, IntakeError> {
-        if let Some(archive) = &self.archive {
-            archive.append(&collected.batch.windows)?;
+    fn commit(&mut self, collected: Collected) -> Result<Vec<StreamState>, IntakeError> {
+        let Collected { batch, summary } = collected;
+        if let Some(archive) = &self.archive
+            && batch.windows != self.archived
+        {
+            archive.append(&batch.windows)?;
         }
-        let outcome = self.tables.commit(&collected.batch)?;
+        let outcome = match self.tables.commit(&batch) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.archived = batch.windows;
+                return Err(error.into());
+            }
+        };
+        self.archived = Vec::new();
         for state in &outcome.streams {
             self.ledgers.insert((state.tail.clone(), state.stream), Ledger::restore(state));
         }
-        self.summary.add(&collected.summary);
+        self.summary.add(&summary);
         self.summary.windows += outcome.windows;
         self.summary.rows += outcome.rows;
         self.summary.anomalies += outcome.anomalies;
         Ok(outcome.streams)
     }
 
-    /// Now and then tries frames again whose model was not known when they came.
+    /// Whether it is time for [`Self::recover`] again.
+    pub fn recovery_is_due(&self) -> bool {
+        self.looked.is_none_or(|last| last.elapsed() >= RECOVER_EVERY)
+    }
+
+    /// Tries frames again whose model was not known when they came. Asks the tables in any case.
     pub fn recover(&mut self, now: UnixSeconds) -> Result<(), IntakeError> {
-        if self.recovered.is_some_and(|last| last.elapsed() < RECOVER_EVERY) {
-            return Ok(());
-        }
-        self.recovered = Some(Instant::now());
+        self.looked = Some(Instant::now());
         for version in self.tables.awaited_models()? {
             self.models.load(self.tables.as_ref(), [version])?;
             loop {
@@ -137,7 +153,7 @@ impl Intake {
                 let mut group = Group::new(&self.ledgers, &models, now);
                 waiting.iter().for_each(|item| group.recover(item));
                 let collected = group.finish();
-                self.commit(&collected)?;
+                self.commit(collected)?;
             }
         }
         self.models.trim();

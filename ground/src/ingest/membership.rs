@@ -4,10 +4,9 @@
 //! its way and what the broker has queued for it, which comes only as room is made by acknowledging. That is all once
 //! everything is acknowledged and the broker has answered a request that was made after it, with nothing in between.
 
-use std::future;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// How long leaving may take. What has not come by then, its aircraft send again.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,14 +72,6 @@ impl Membership {
             Self::Apart => true,
             Self::In => false,
             Self::Leaving { until, .. } => now >= until,
-        }
-    }
-
-    /// Waits until it is time to go all the same.
-    pub async fn out_of_patience(self) {
-        match self {
-            Self::Leaving { until, .. } => sleep_until(until).await,
-            Self::Apart | Self::In => future::pending().await,
         }
     }
 }

@@ -10,8 +10,8 @@ use super::summary::Summary;
 
 /// How often an idle loop says that it is alive.
 const TURN: Duration = Duration::from_secs(1);
-/// A loop that has not turned for so long hangs. Far above what one turn may wait for: the tables' answer to where all
-/// streams stand, after a new connection.
+/// A loop that has not turned for so long hangs. Far above what one turn may wait for: a broker that takes in no
+/// acknowledgements, until its connection is given up.
 const HANGS_AFTER: Duration = Duration::from_secs(120);
 /// A group that is being stored for so long has tables that do not answer.
 const SLOW_STORE: Duration = Duration::from_secs(15);

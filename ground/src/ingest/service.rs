@@ -16,8 +16,8 @@ use super::intake::{Intake, IntakeError};
 use super::membership::Membership;
 use super::monitor::Monitor;
 use super::summary::Summary;
-use super::worker::{Done, Worker, message};
-use crate::broker::{self, BrokerError, Connection, Consumer, Delivery, LinkEvent};
+use super::worker::{Done, Work, Worker, message};
+use crate::broker::{self, BrokerError, Connection, Consumer, Delivery, Ending, LinkEvent};
 use crate::config::Config;
 use crate::tables::Tables;
 
@@ -80,6 +80,7 @@ pub async fn run_watched(
         consumer,
         worker: Worker::new(intake, monitor.clone()),
         waiting: Vec::new(),
+        owes_greeting: false,
         summary: Summary::default(),
         progress,
         monitor,
@@ -97,8 +98,9 @@ pub async fn run_watched(
                         connection.close().await;
                         break;
                     }
-                    End::Lost(reason) => (reason, backoff.next()),
-                    End::Denied(reason) => (reason, CONNECT_BACKOFF.longest()),
+                    End::Over(Ending::Lost(reason)) => (reason, backoff.next()),
+                    // There is no use in trying again soon.
+                    End::Over(Ending::Denied(reason)) => (reason, CONNECT_BACKOFF.longest()),
                 }
             }
             Err(error) => (error.to_string(), backoff.next()),
@@ -122,12 +124,10 @@ fn stopping(stop: &watch::Receiver<bool>) -> bool {
     *stop.borrow() || stop.has_changed().is_err()
 }
 
-/// How a connection ended.
+/// Why a connection is no longer served.
 enum End {
     Stopped,
-    Lost(String),
-    /// There is no use in trying again soon.
-    Denied(String),
+    Over(Ending),
 }
 
 struct Service<'p> {
@@ -138,6 +138,9 @@ struct Service<'p> {
     worker: Worker,
     /// Messages that wait for the group in hand.
     waiting: Vec<Delivery>,
+    /// Whether all aircraft are still to be told how far the ground is: the word may have been lost with the process or
+    /// the broker before.
+    owes_greeting: bool,
     /// What is counted here; the intake counts the rest.
     summary: Summary,
     progress: &'p watch::Sender<Summary>,
@@ -155,27 +158,22 @@ impl Service<'_> {
         // What came over an earlier connection can't be acknowledged on this one; the broker sends it again.
         self.waiting.clear();
         self.membership = Membership::Apart;
+        self.owes_greeting = false;
         loop {
+            // At least once a second, since an idle loop turns so often: what waits for a time looks for it here.
             self.monitor.turn(self.waiting.len());
             if stopping(stop) {
                 if let Err(error) = self.leave(connection).await {
-                    let reason = error.to_string();
-                    self.give_up(&reason).await?;
-                    return Ok(End::Lost(reason));
+                    return self.over(connection.ending(&error)).await;
                 }
                 if self.may_go() {
                     return Ok(End::Stopped);
                 }
             }
-            if self.worker.is_free() && !self.waiting.is_empty() && (self.is_member() || !stopping(stop)) {
-                let rest = self.waiting.split_off(self.group.min(self.waiting.len()));
-                self.worker.start(mem::replace(&mut self.waiting, rest));
-            }
-            let membership = self.membership;
+            self.begin_work(stopping(stop));
             let sent = tokio::select! {
                 biased;
                 () = told_to_stop(stop), if !stopping(stop) => Ok(()),
-                () = membership.out_of_patience() => Ok(()),
                 done = self.worker.done() => self.stored(connection, done?).await,
                 event = connection.next() => match event {
                     LinkEvent::Connected { session_present } => {
@@ -190,29 +188,34 @@ impl Service<'_> {
                         backoff.reset();
                         self.monitor.subscribed();
                         self.membership = if self.is_member() { Membership::In } else { Membership::Apart };
-                        self.greet(connection).await
+                        self.owes_greeting = true;
+                        Ok(())
                     }
                     LinkEvent::Unsubscribed => {
                         self.membership.answered();
                         Ok(())
                     }
                     LinkEvent::Message(delivery) => self.receive(connection, delivery).await,
-                    LinkEvent::Ended(reason) => {
-                        self.give_up(&reason).await?;
-                        return Ok(End::Lost(reason));
-                    }
-                    LinkEvent::Denied(reason) => {
-                        self.give_up(&reason).await?;
-                        return Ok(End::Denied(reason));
-                    }
+                    LinkEvent::Over(ending) => return self.over(ending).await,
                 },
                 () = self.monitor.pause() => Ok(()),
             };
             if let Err(error) = sent {
-                let reason = error.to_string();
-                self.give_up(&reason).await?;
-                return Ok(End::Lost(reason));
+                return self.over(connection.ending(&error)).await;
             }
+        }
+    }
+
+    /// Gives a worker that is free what is to be done next.
+    fn begin_work(&mut self, stopping: bool) {
+        if !self.worker.is_free() {
+            return;
+        }
+        if mem::take(&mut self.owes_greeting) {
+            self.worker.start(Work::Recall);
+        } else if !self.waiting.is_empty() && (self.is_member() || !stopping) {
+            let rest = self.waiting.split_off(self.group.min(self.waiting.len()));
+            self.worker.start(Work::Store(mem::replace(&mut self.waiting, rest)));
         }
     }
 
@@ -236,17 +239,17 @@ impl Service<'_> {
     }
 
     /// The connection is gone: the group in hand is still stored, and its messages come again as duplicates.
-    async fn give_up(&mut self, reason: &str) -> Result<(), IngestError> {
+    async fn over(&mut self, ending: Ending) -> Result<End, IngestError> {
+        let (Ending::Lost(reason) | Ending::Denied(reason)) = &ending;
         self.monitor.disconnected(reason);
         self.waiting.clear();
         self.monitor.turn(0);
         while self.worker.is_busy() {
             self.monitor.alive_during(self.worker.done()).await?;
-            self.worker.abandon();
         }
         self.worker.abandon();
         self.report();
-        Ok(())
+        Ok(End::Over(ending))
     }
 
     async fn receive(&mut self, connection: &Connection, delivery: Delivery) -> Result<(), ClientError> {
@@ -261,19 +264,6 @@ impl Service<'_> {
         Ok(())
     }
 
-    /// Tells every aircraft how far the ground is: the word may have been lost with the process or broker before.
-    async fn greet(&mut self, connection: &Connection) -> Result<(), ClientError> {
-        match self.worker.idle().map(Intake::committed) {
-            Some(Ok(committed)) => acknowledge(connection, committed).await,
-            Some(Err(error)) => {
-                tracing::error!(%error, "cannot read how far the streams are");
-                Ok(())
-            }
-            // A new connection finds the worker idle.
-            None => Ok(()),
-        }
-    }
-
     async fn stored(&mut self, connection: &Connection, done: Done) -> Result<(), ClientError> {
         self.report();
         if let Done::Stored { deliveries, committed } = done {
@@ -286,7 +276,7 @@ impl Service<'_> {
     }
 
     fn report(&mut self) {
-        if let Some(intake) = self.worker.idle() {
+        if let Some(intake) = self.worker.intake() {
             let mut summary = intake.summary();
             summary.add(&self.summary);
             summary.retries += self.worker.retries;

@@ -1,4 +1,4 @@
-//! Stores groups of messages, one at a time, on a thread that may block, and again until it works.
+//! All work with the tables, one piece at a time, on a thread that may block, and again until it works.
 
 use std::mem;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How far the streams are of which a group had something.
 type Acknowledgements = Vec<(Tail, Committed)>;
 /// What a thread gives back.
-type Finished = (Intake, Vec<Delivery>, Result<Acknowledgements, IntakeError>);
+type Finished = (Intake, Work, Result<Acknowledgements, IntakeError>);
 
 /// The message in a delivery; none on a topic that is none of ours.
 pub(super) fn message(delivery: &Delivery) -> Option<Message<'_>> {
@@ -36,7 +36,26 @@ pub(super) fn message(delivery: &Delivery) -> Option<Message<'_>> {
     Some(Message { tail, kind, payload: &delivery.payload })
 }
 
-/// Stores groups.
+/// One piece of work.
+pub(super) enum Work {
+    /// To store a group of messages.
+    Store(Vec<Delivery>),
+    /// To find out how far all aircraft are.
+    Recall,
+    /// To look after frames that wait for a model, and whether the tables answer at all.
+    Look,
+}
+
+impl Work {
+    const fn messages(&self) -> usize {
+        match self {
+            Self::Store(deliveries) => deliveries.len(),
+            Self::Recall | Self::Look => 0,
+        }
+    }
+}
+
+/// Does the work.
 pub(super) struct Worker {
     state: State,
     backoff: Backoff,
@@ -48,17 +67,17 @@ pub(super) struct Worker {
 enum State {
     /// Nothing in hand.
     Idle { intake: Intake, since: Instant },
-    /// A group is being stored.
-    Storing(JoinHandle<Finished>),
-    /// A group that could not be stored waits for the next attempt.
-    Waiting { intake: Intake, deliveries: Vec<Delivery>, until: Instant },
+    /// The tables are at work.
+    Busy(JoinHandle<Finished>),
+    /// Work that failed waits for the next attempt.
+    Waiting { intake: Intake, work: Work, until: Instant },
     /// Between two of the others, and after a panic.
     Gone,
 }
 
 /// What came of the worker's turn.
 pub(super) enum Done {
-    /// A group is stored.
+    /// Work is done: these messages are stored, and these streams are so far.
     Stored { deliveries: Vec<Delivery>, committed: Acknowledgements },
     /// It goes on.
     Again,
@@ -70,31 +89,34 @@ impl Worker {
     }
 
     pub const fn is_busy(&self) -> bool {
-        matches!(self.state, State::Storing(_))
+        matches!(self.state, State::Busy(_))
     }
 
     pub const fn is_free(&self) -> bool {
         matches!(self.state, State::Idle { .. })
     }
 
-    pub const fn idle(&self) -> Option<&Intake> {
+    pub const fn intake(&self) -> Option<&Intake> {
         match &self.state {
             State::Idle { intake, .. } | State::Waiting { intake, .. } => Some(intake),
-            State::Storing(_) | State::Gone => None,
+            State::Busy(_) | State::Gone => None,
         }
     }
 
-    pub fn start(&mut self, deliveries: Vec<Delivery>) {
-        self.monitor.storing(deliveries.len());
-        self.state = match mem::replace(&mut self.state, State::Gone) {
-            State::Idle { intake, .. } | State::Waiting { intake, .. } => {
-                State::Storing(tokio::task::spawn_blocking(move || store(intake, deliveries)))
-            }
-            other => other,
-        };
+    /// Begins work; only for a worker that is free.
+    pub fn start(&mut self, work: Work) {
+        match mem::replace(&mut self.state, State::Gone) {
+            State::Idle { intake, .. } => self.begin(intake, work),
+            other => self.state = other,
+        }
     }
 
-    /// Gives up a group that waits for its next attempt: the broker still has it.
+    fn begin(&mut self, intake: Intake, work: Work) {
+        self.monitor.storing(work.messages());
+        self.state = State::Busy(tokio::task::spawn_blocking(move || perform(intake, work)));
+    }
+
+    /// Gives up work that waits for its next attempt: the broker still has the messages.
     pub fn abandon(&mut self) {
         self.state = match mem::replace(&mut self.state, State::Gone) {
             State::Waiting { intake, .. } => {
@@ -105,34 +127,42 @@ impl Worker {
         };
     }
 
-    /// Waits for whatever is next: a group that is stored, the next attempt, or a look after what waits for a
-    /// model. Safe to drop and call again.
+    /// Waits for whatever is next: work that is done, the next attempt, or a look where there is nothing else to do.
+    /// Safe to drop and call again.
     pub async fn done(&mut self) -> Result<Done, JoinError> {
         match &mut self.state {
-            State::Storing(task) => {
-                let (intake, deliveries, result) = task.await?;
-                Ok(self.finished(intake, deliveries, result))
+            State::Busy(task) => {
+                let (intake, work, result) = task.await?;
+                Ok(self.finished(intake, work, result))
             }
-            State::Waiting { until, deliveries, .. } => {
+            State::Waiting { until, .. } => {
                 sleep_until(*until).await;
-                let deliveries = mem::take(deliveries);
-                self.retries += 1;
-                self.start(deliveries);
+                self.retry();
                 Ok(Done::Again)
             }
             State::Idle { since, .. } => {
                 sleep_until(*since + IDLE).await;
-                self.start(Vec::new());
+                self.start(Work::Look);
                 Ok(Done::Again)
             }
             State::Gone => std::future::pending().await,
         }
     }
 
+    fn retry(&mut self) {
+        match mem::replace(&mut self.state, State::Gone) {
+            State::Waiting { intake, work, .. } => {
+                self.retries += 1;
+                self.begin(intake, work);
+            }
+            other => self.state = other,
+        }
+    }
+
     fn finished(
         &mut self,
         intake: Intake,
-        deliveries: Vec<Delivery>,
+        work: Work,
         result: Result<Acknowledgements, IntakeError>,
     ) -> Done {
         match result {
@@ -140,30 +170,48 @@ impl Worker {
                 self.backoff.reset();
                 self.monitor.stored();
                 self.state = State::Idle { intake, since: Instant::now() };
+                let deliveries = match work {
+                    Work::Store(deliveries) => deliveries,
+                    Work::Recall | Work::Look => Vec::new(),
+                };
                 Done::Stored { deliveries, committed }
             }
             Err(error) => {
                 let wait = self.backoff.next();
                 self.monitor.store_failed(&error);
                 tracing::error!(%error, wait_ms = wait.as_millis(), "cannot store; nothing is acknowledged until it works");
-                self.state = State::Waiting { intake, deliveries, until: Instant::now() + wait };
+                self.state = State::Waiting { intake, work, until: Instant::now() + wait };
                 Done::Again
             }
         }
     }
 }
 
-fn store(mut intake: Intake, deliveries: Vec<Delivery>) -> Finished {
+fn perform(mut intake: Intake, work: Work) -> Finished {
+    let result = match &work {
+        Work::Store(deliveries) => store(&mut intake, deliveries),
+        Work::Recall => intake.committed(),
+        Work::Look => intake.recover(now()).map(|()| Vec::new()),
+    };
+    (intake, work, result)
+}
+
+fn store(intake: &mut Intake, deliveries: &[Delivery]) -> Result<Acknowledgements, IntakeError> {
     let messages: Vec<_> = deliveries.iter().filter_map(message).collect();
-    let mut result = Ok(Vec::new());
-    if !messages.is_empty() {
-        result = intake.store(&messages, now());
+    let committed = intake.store(&messages, now())?;
+    // Under load there is no idle moment to look in. The group is stored whatever comes of it.
+    if intake.recovery_is_due()
+        && let Err(error) = intake.recover(now())
+    {
+        tracing::error!(%error, "cannot look after frames that wait for a model; tried again later");
     }
-    let result = result.and_then(|committed| intake.recover(now()).map(|()| committed));
-    (intake, deliveries, result)
+    Ok(committed)
 }
 
 fn now() -> UnixSeconds {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixSeconds(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

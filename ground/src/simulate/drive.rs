@@ -17,16 +17,19 @@ pub struct Speed(f64);
 
 /// The number is no speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a speed is a number above 0: 1 for real time, 60 for an hour a minute")]
+#[error("a speed is a number from 0.001 on: 1 for real time, 60 for an hour a minute")]
 pub struct NotASpeed;
 
+/// Far slower, and a clock could not hold when the last event is due.
+const SLOWEST: f64 = 0.001;
+
 impl Speed {
-    /// A speed above 0.
+    /// A speed from 0.001 on.
     ///
     /// # Errors
     /// [`NotASpeed`] for anything else.
     pub fn times(times: f64) -> Result<Self, NotASpeed> {
-        if times.is_finite() && times > 0.0 { Ok(Self(times)) } else { Err(NotASpeed) }
+        if times.is_finite() && times >= SLOWEST { Ok(Self(times)) } else { Err(NotASpeed) }
     }
 }
 
@@ -155,7 +158,7 @@ mod tests {
 
     #[test]
     fn standing_still_and_going_back_are_no_speeds() {
-        for times in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for times in [0.0, 1e-300, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(Speed::times(times), Err(NotASpeed));
         }
     }

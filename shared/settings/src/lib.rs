@@ -190,7 +190,7 @@ impl Layers {
             let fits =
                 known.same_type(&value) || matches!((known, &value), (Value::Float(_), Value::Integer(_)));
             if !fits {
-                let message = format!("expected a {}, found a {}", known.type_str(), value.type_str());
+                let message = format!("expected {}, found {}", with_article(known), with_article(&value));
                 return Err(SettingsError::Value { key: key.to_owned(), origin, message });
             }
         }
@@ -218,6 +218,12 @@ impl Layers {
         let first = self.values.get(names.next()?)?;
         names.try_fold(first, |value, name| value.as_table()?.get(name))
     }
+}
+
+fn with_article(value: &Value) -> String {
+    let kind = value.type_str();
+    let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {kind}")
 }
 
 #[cfg(test)]

@@ -75,7 +75,10 @@ fn an_unknown_variable_is_named() {
 fn a_value_of_the_wrong_type_names_key_and_layer() {
     let file = file("[store]\nmax_bytes = \"many\"\n");
     let error = defaults().file(file.path()).expect_err("refused").to_string();
-    assert!(error.contains("`store.max_bytes`") && error.contains("expected a integer"), "{error}");
+    assert!(
+        error.contains("`store.max_bytes`") && error.contains("expected an integer, found a string"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -3,16 +3,19 @@
 //! Settings name PEM files; [`client_config`] makes of them what rustls wants, with ring as the one implementation of
 //! cryptography. What can be wrong with a file is an error that names the setting and the file. What only the other
 //! side can judge comes out during the handshake, as an error deep inside the client's; [`explain`] finds it there and
-//! says in a sentence what to check.
+//! says in a sentence what to check. [`explain_connection`] does so for all that keeps an MQTT client out.
 #![forbid(unsafe_code)]
 
+mod connection;
 mod error;
 mod refusal;
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use connection::{Login, explain_connection};
 pub use error::TlsError;
 pub use refusal::explain;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -51,7 +54,8 @@ impl Server {
 /// The files of one client. Each may be unset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientFiles<'a> {
-    /// Authorities that may have signed the server's certificate; unset for those the system trusts.
+    /// Authorities that may have signed the server's certificate; unset for those in the file that the environment
+    /// variable `SSL_CERT_FILE` names, else those the system trusts.
     pub authorities: PemFile<'a>,
     /// The client's own certificate, and the chain up to its authority.
     pub certificate: PemFile<'a>,
@@ -97,7 +101,10 @@ pub fn client_config(files: &ClientFiles<'_>) -> Result<ClientConfig, TlsError> 
     let roots = if files.authorities.is_set() {
         authorities(&files.authorities)?
     } else {
-        system_authorities(files.authorities.setting)?
+        system_authorities(
+            files.authorities.setting,
+            env::var_os(AUTHORITIES_VARIABLE).as_deref().map(Path::new),
+        )?
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
@@ -128,11 +135,17 @@ fn unusable(files: &ClientFiles<'_>, source: rustls::Error) -> TlsError {
     }
 }
 
+/// Where every program that uses TLS is told of other authorities than the system's own.
+const AUTHORITIES_VARIABLE: &str = "SSL_CERT_FILE";
+
 /// Where distributions keep the authorities they trust, the usual place first.
 const SYSTEM_AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-fn system_authorities(setting: &'static str) -> Result<RootCertStore, TlsError> {
+fn system_authorities(setting: &'static str, named: Option<&Path>) -> Result<RootCertStore, TlsError> {
+    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
+        return authorities(&PemFile { setting: AUTHORITIES_VARIABLE, path });
+    }
     let path = SYSTEM_AUTHORITIES.iter().map(Path::new).find(|path| path.exists());
     let path = path.ok_or(TlsError::NoSystemAuthorities(setting))?;
     authorities(&PemFile { setting, path })

@@ -129,6 +129,16 @@ fn a_file_that_holds_something_else_is_named() {
 }
 
 #[test]
+fn the_systems_authorities_are_those_the_environment_names() {
+    let folder = Folder::new();
+    let named = system_authorities("link.ca_file", Some(&folder.path("ours.pem"))).expect("one authority");
+    assert_eq!(named.len(), 1);
+    let missing = system_authorities("link.ca_file", Some(&folder.path("gone.pem"))).expect_err("refused");
+    let missing = missing.to_string();
+    assert!(missing.contains("`SSL_CERT_FILE`") && missing.contains("gone.pem"), "{missing}");
+}
+
+#[test]
 fn a_key_of_another_certificate_is_refused_and_both_files_are_named() {
     let folder = Folder::new();
     let (ca, certificate, key) =

@@ -79,7 +79,23 @@ fn what_no_agent_means_is_refused() {
     let too_many = WindowFrame { spelled: [row("a", u64::MAX)].into_iter().collect(), ..plain() };
     let points_twice = WindowFrame { points: [point(1), point(2)].into_iter().collect(), ..plain() };
     let successes = WindowFrame { points: [point(u64::MAX)].into_iter().collect(), ..plain() };
-    for window in [off_grid, no_length, far_future, twice, no_failure, too_many, points_twice, successes] {
+    let long = "x".repeat(70_000);
+    let long_row = SpelledRow { edr_point: "DNS", description: &long, fail: 1, alarms: 0 };
+    let long_key = WindowFrame { spelled: [long_row].into_iter().collect(), ..plain() };
+    let long_point = PointRow { point: PointName::Spelled(&long), success: 1 };
+    let long_point = WindowFrame { points: [long_point].into_iter().collect(), ..plain() };
+    for window in [
+        off_grid,
+        no_length,
+        far_future,
+        twice,
+        no_failure,
+        too_many,
+        points_twice,
+        successes,
+        long_key,
+        long_point,
+    ] {
         let refused = score_window(&tail(), FrameSeq(1), &window, None).expect_err("refused");
         assert_eq!(refused.reason, SetAsideReason::Nonsense, "{window:?}");
     }

@@ -28,7 +28,7 @@ fn open(dir: &Path) -> Intake {
     Intake::open(tables, archive).expect("opened")
 }
 
-fn store(intake: &mut Intake, payloads: &[Vec<u8>]) -> Vec<u64> {
+fn try_store(intake: &mut Intake, payloads: &[Vec<u8>]) -> Result<Vec<u64>, IntakeError> {
     let messages: Vec<_> = payloads
         .iter()
         .map(|payload| Message {
@@ -37,8 +37,21 @@ fn store(intake: &mut Intake, payloads: &[Vec<u8>]) -> Vec<u64> {
             payload,
         })
         .collect();
-    let committed = intake.store(&messages, NOW).expect("stored");
-    committed.into_iter().map(|(_, committed)| committed.seq.0).collect()
+    let committed = intake.store(&messages, NOW)?;
+    Ok(committed.into_iter().map(|(_, committed)| committed.seq.0).collect())
+}
+
+fn store(intake: &mut Intake, payloads: &[Vec<u8>]) -> Vec<u64> {
+    try_store(intake, payloads).expect("stored")
+}
+
+/// How many files the archive has, and rows in them.
+fn archived(dir: &Path) -> (u64, u64) {
+    let archive = WindowArchive::open(&archive_url(dir), LIMIT).expect("opened");
+    let period = Period { from: UnixSeconds(0), until: NOW };
+    let mut rows = 0;
+    let read = archive.counts(&archive.days().expect("listed"), period, |count| rows += count.rows, || ());
+    (read.expect("read").files, rows)
 }
 
 fn fails(intake: &mut Intake) -> Vec<u64> {
@@ -196,12 +209,10 @@ fn windows_of_a_model_nobody_made_known_wait_for_it() {
     assert_eq!(aside[0].reason, SetAsideReason::UnknownModel(ModelVersion(3)));
     intake.recover(NOW).expect("nothing yet");
     intake.tables().put_model(&model(3)).expect("stored");
-    drop(intake);
-    let mut next = open(dir.path());
-    next.recover(NOW).expect("recovered");
-    assert_eq!(fails(&mut next), [9, 9]);
-    assert_eq!(next.tables().set_aside(&Query::default()).expect("read"), []);
-    assert_eq!(next.summary().recovered, 1);
+    intake.recover(NOW).expect("recovered");
+    assert_eq!(fails(&mut intake), [9, 9]);
+    assert_eq!(intake.tables().set_aside(&Query::default()).expect("read"), []);
+    assert_eq!(intake.summary().recovered, 1);
 }
 
 #[test]
@@ -247,12 +258,26 @@ fn every_stored_row_is_in_the_archive() {
     let payload = message(7, 1, 1, &[spelled_window(0), spelled_window(1)]);
     store(&mut open(dir.path()), std::slice::from_ref(&payload));
     store(&mut open(dir.path()), &[payload]);
-    let archive = WindowArchive::open(&archive_url(dir.path()), LIMIT).expect("opened");
-    let period = Period { from: UnixSeconds(0), until: NOW };
-    let mut rows = 0;
-    let read = archive.counts(&archive.days().expect("listed"), period, |count| rows += count.rows, || ());
     // One file, since nothing was new the second time: for each window a failure and a point.
-    assert_eq!((read.expect("read").files, rows), (1, 4));
+    assert_eq!(archived(dir.path()), (1, 4));
+}
+
+#[test]
+fn what_the_tables_refuse_for_a_while_is_archived_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut intake = open(dir.path());
+    let payload = message(7, 1, 1, &[spelled_window(0), spelled_window(1)]);
+    let saboteur = rusqlite::Connection::open(dir.path().join("tables.db")).expect("opened");
+    let sabotage = "CREATE TRIGGER full BEFORE INSERT ON window_index BEGIN SELECT RAISE(ABORT, 'full'); END";
+    saboteur.execute_batch(sabotage).expect("made");
+    for _ in 0..3 {
+        assert!(try_store(&mut intake, std::slice::from_ref(&payload)).is_err());
+    }
+    saboteur.execute_batch("DROP TRIGGER full").expect("dropped");
+    assert_eq!(store(&mut intake, &[payload]), [2]);
+    assert_eq!(archived(dir.path()), (1, 4));
+    store(&mut intake, &[message(7, 1, 3, &[spelled_window(2)])]);
+    assert_eq!(archived(dir.path()), (2, 6));
 }
 
 #[test]

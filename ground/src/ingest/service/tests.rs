@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::config::{BrokerConfig, IngestConfig, TablesConfig};
 use crate::ingest::fixture::{known_window, message, model, spelled_window};
+use crate::ingest::monitor::Store;
 use crate::tables::{self, Query};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -94,6 +95,7 @@ struct Ground {
     running: Option<(watch::Sender<bool>, JoinHandle<Summary>)>,
     summary: watch::Receiver<Summary>,
     progress: watch::Sender<Summary>,
+    monitor: Monitor,
 }
 
 impl Ground {
@@ -112,7 +114,7 @@ impl Ground {
             ..Config::default()
         };
         let (progress, summary) = watch::channel(Summary::default());
-        Self { dir, config, running: None, summary, progress }
+        Self { dir, config, running: None, summary, progress, monitor: Monitor::default() }
     }
 
     fn database(&self) -> PathBuf {
@@ -127,7 +129,8 @@ impl Ground {
     fn another(&self) -> Self {
         let (progress, summary) = watch::channel(Summary::default());
         let dir = tempfile::tempdir().expect("a folder");
-        Self { dir, config: self.config.clone(), running: None, summary, progress }
+        let config = self.config.clone();
+        Self { dir, config, running: None, summary, progress, monitor: Monitor::default() }
     }
 
     /// Starts a member of a group, and waits until it has its share.
@@ -140,7 +143,10 @@ impl Ground {
     async fn start(&mut self) {
         let (stop, stopped) = watch::channel(false);
         let (config, tables, progress) = (self.config.clone(), self.tables(), self.progress.clone());
-        let task = tokio::spawn(async move { run(&config, tables, stopped, &progress).await.expect("runs") });
+        let monitor = self.monitor.clone();
+        let task = tokio::spawn(async move {
+            run_watched(&config, tables, stopped, &progress, &monitor).await.expect("runs")
+        });
         self.running = Some((stop, task));
     }
 
@@ -178,12 +184,18 @@ impl Plane {
         let config = BrokerConfig { url: broker.to_owned(), ..BrokerConfig::default() };
         let options = crate::broker::publisher_options(&config, tail.as_str()).expect("options");
         let (client, mut event_loop) = AsyncClient::builder(options).capacity(64).build();
-        let (sender, acks) = watch::channel(None);
+        let (sender, acks) = watch::channel(None::<Committed>);
         let driver = tokio::spawn(async move {
             loop {
                 match event_loop.poll().await {
                     Ok(Event::Incoming(Incoming::Publish(publish))) => {
-                        sender.send_replace(Some(Committed::parse(&publish.payload).expect("an ack")));
+                        let ack = Committed::parse(&publish.payload).expect("an ack");
+                        // As an agent does: the word of a slower process may come late.
+                        sender.send_modify(|known| {
+                            if known.is_none_or(|known| known.seq < ack.seq) {
+                                *known = Some(ack);
+                            }
+                        });
                     }
                     Ok(_) => {}
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -198,6 +210,13 @@ impl Plane {
     async fn send(&self, payload: Vec<u8>) {
         let topic = Topic::Frames(&self.tail).to_string();
         let sent = self.client.publish_tracked(topic, payload, PublishOptions::at_least_once()).await;
+        sent.expect("queued").wait_completion_async().await.expect("the broker has it");
+    }
+
+    /// Makes the broker forget what it knows of another aircraft's acknowledgements.
+    async fn forget_acks(&self, of: &Tail) {
+        let options = PublishOptions::at_least_once().retained();
+        let sent = self.client.publish_tracked(Topic::Ack(of).to_string(), Vec::new(), options).await;
         sent.expect("queued").wait_completion_async().await.expect("the broker has it");
     }
 
@@ -264,16 +283,21 @@ async fn send_until_committed(plane: &Plane, frame: &[u8]) {
     }
 }
 
+/// A message as large as may be, from frame 2 on, with 100 windows again and again; and how many frames it has.
+fn largest_message() -> (Vec<u8>, u64) {
+    let count = (cabinwatch_shared::wire::MAX_MESSAGE_BYTES - 64) / (spelled_window(2).len() + 1);
+    let frames: Vec<_> = (0..count as i64).map(|number| spelled_window(2 + number % 100)).collect();
+    (message(7, 1, 2, &frames), count as u64)
+}
+
 async fn the_largest_message_passes(broker: &str) {
     let mut ground = Ground::new(broker);
     let plane = Plane::connect(broker, "TC-JJA").await;
     ground.start().await;
     send_until_committed(&plane, &spelled_window(1)).await;
-    let frame = spelled_window(2);
-    let count = (cabinwatch_shared::wire::MAX_MESSAGE_BYTES - 64) / (frame.len() + 1);
-    let frames: Vec<_> = (0..count as i64).map(|number| spelled_window(2 + number % 100)).collect();
-    plane.send(message(7, 1, 2, &frames)).await;
-    plane.committed(1 + count as u64).await;
+    let (message, frames) = largest_message();
+    plane.send(message).await;
+    plane.committed(1 + frames).await;
     ground.rows(101).await;
     ground.stop().await;
 }
@@ -344,6 +368,53 @@ async fn a_member_that_leaves_its_group_loses_nothing() {
     plane.committed(seq).await;
     stays.rows(seq as usize).await;
     stays.stop().await;
+}
+
+/// A member's patience with the broker must not keep it from waiting for the tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_tables_are_slow_leaves_once_they_have_answered() {
+    let broker = Mosquitto::start();
+    let plane = Plane::connect(&broker.url(), "TC-JJA").await;
+    let mut member = Ground::new(&broker.url());
+    member.join("ground").await;
+    send_until_committed(&plane, &spelled_window(1)).await;
+    let slow = rusqlite::Connection::open(member.database()).expect("opened");
+    slow.busy_timeout(DEADLINE).expect("set");
+    slow.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    plane.send(message(7, 1, 2, &[spelled_window(2)])).await;
+    let storing = || match member.monitor.snapshot().store {
+        Store::Storing { messages, .. } if messages > 0 => Some(()),
+        _ => None,
+    };
+    eventually("the group in hand", storing).await;
+    let release = tokio::spawn(async move {
+        // Longer than leaving a group may take, and less than a write waits for the lock.
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        slow.execute_batch("COMMIT").expect("unlocked");
+    });
+    tokio::time::timeout(DEADLINE, member.stop()).await.expect("it ends");
+    release.await.expect("released");
+    plane.committed(2).await;
+    member.rows(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_aircraft_is_told_again_how_far_the_ground_is_even_if_messages_come_first() {
+    let broker = Mosquitto::start();
+    let mut ground = Ground::new(&broker.url());
+    let told = Plane::connect(&broker.url(), "TC-JJA").await;
+    ground.start().await;
+    send_until_committed(&told, &spelled_window(1)).await;
+    ground.stop().await;
+    let (tail, other) = (told.tail.clone(), Plane::connect(&broker.url(), "TC-JJB").await);
+    drop(told);
+    other.forget_acks(&tail).await;
+    // The broker delivers it as soon as ingest connects, before it has answered anything that ingest asks.
+    other.send(largest_message().0).await;
+    let told = Plane::connect(&broker.url(), "TC-JJA").await;
+    ground.start().await;
+    told.committed(1).await;
+    ground.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
