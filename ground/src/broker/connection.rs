@@ -54,6 +54,8 @@ pub struct Connection {
     client: AsyncClient,
     events: mpsc::UnboundedReceiver<LinkEvent>,
     driver: JoinSet<()>,
+    /// What was published and not confirmed yet.
+    unconfirmed: JoinSet<()>,
 }
 
 impl Connection {
@@ -66,7 +68,7 @@ impl Connection {
         let (sender, events) = mpsc::unbounded_channel();
         let mut driver = JoinSet::new();
         driver.spawn(drive(event_loop, sender, config.clone()));
-        Self { client, events, driver }
+        Self { client, events, driver, unconfirmed: JoinSet::new() }
     }
 
     /// The next event. Safe to drop and call again.
@@ -117,17 +119,27 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection is over.
-    pub async fn publish_retained(&self, topic: String, payload: Vec<u8>) -> Result<(), ClientError> {
-        self.client.publish(topic, payload, PublishOptions::at_least_once().retained()).await
+    pub async fn publish_retained(&mut self, topic: String, payload: Vec<u8>) -> Result<(), ClientError> {
+        let options = PublishOptions::at_least_once().retained();
+        let notice = self.client.publish_tracked(topic, payload, options).await?;
+        while self.unconfirmed.try_join_next().is_some() {}
+        // What the broker has against it, the driver tells.
+        self.unconfirmed.spawn(async move { drop(notice.wait_completion_async().await) });
+        Ok(())
     }
 
     /// Sends what waits, says goodbye, and waits a moment for that to be done.
     pub async fn close(self) {
-        let Self { client, events, mut driver } = self;
+        let Self { client, events, mut driver, mut unconfirmed } = self;
         drop(events);
-        if client.disconnect_with_timeout(FAREWELL).await.is_ok() {
-            let _ = tokio::time::timeout(FAREWELL, driver.join_next()).await;
-        }
+        let leave = async {
+            // The client's goodbye overtakes what it was given to publish before.
+            while unconfirmed.join_next().await.is_some() {}
+            if client.disconnect_with_timeout(FAREWELL).await.is_ok() {
+                driver.join_next().await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, leave).await;
     }
 }
 
@@ -175,6 +187,7 @@ fn interpret(incoming: Incoming) -> Option<LinkEvent> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Embedded;
 
     #[tokio::test]
     async fn a_request_that_fails_tells_how_the_connection_ended() {
@@ -186,9 +199,36 @@ mod tests {
         for event in [LinkEvent::Subscribed, LinkEvent::Over(denied.clone())] {
             sender.send(event).expect("it listens");
         }
-        let mut connection = Connection { client, events, driver: JoinSet::new() };
+        let mut connection =
+            Connection { client, events, driver: JoinSet::new(), unconfirmed: JoinSet::new() };
         let failed = connection.unsubscribe("x".to_owned()).await.expect_err("nobody drives it");
         assert_eq!(connection.ending(&failed), denied);
         assert_eq!(connection.ending(&failed), Ending::Lost(failed.to_string()), "where nothing was told");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_goodbye_comes_after_what_was_published() {
+        const TOPICS: usize = 64;
+        let broker = Embedded::start(([127, 0, 0, 1], 0).into()).expect("a broker");
+        let config = BrokerConfig { url: broker.url(), ..BrokerConfig::default() };
+        let port = broker.url().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let open = |id| Connection::open(&config, MqttOptions::new(id, ("127.0.0.1", port)));
+        let mut leaves = open("leaves");
+        assert!(matches!(leaves.next().await, LinkEvent::Connected { .. }));
+        for topic in 0..TOPICS {
+            leaves.publish_retained(format!("t/{topic}"), vec![1]).await.expect("taken");
+        }
+        leaves.close().await;
+        let mut looks = open("looks");
+        assert!(matches!(looks.next().await, LinkEvent::Connected { .. }));
+        looks.subscribe(["t/+".to_owned()]).await.expect("taken");
+        let mut seen = 0;
+        while seen < TOPICS {
+            match looks.next().await {
+                LinkEvent::Message(_) => seen += 1,
+                LinkEvent::Over(ending) => panic!("{ending:?} after {seen}"),
+                _ => {}
+            }
+        }
     }
 }

@@ -264,7 +264,7 @@ impl Service<'_> {
         Ok(())
     }
 
-    async fn stored(&mut self, connection: &Connection, done: Done) -> Result<(), ClientError> {
+    async fn stored(&mut self, connection: &mut Connection, done: Done) -> Result<(), ClientError> {
         self.report();
         if let Done::Stored { deliveries, committed } = done {
             for delivery in &deliveries {
@@ -286,7 +286,10 @@ impl Service<'_> {
     }
 }
 
-async fn acknowledge(connection: &Connection, committed: Vec<(Tail, Committed)>) -> Result<(), ClientError> {
+async fn acknowledge(
+    connection: &mut Connection,
+    committed: Vec<(Tail, Committed)>,
+) -> Result<(), ClientError> {
     for (tail, committed) in committed {
         let mut payload = Vec::new();
         if let Err(error) = committed.write(&mut payload) {
