@@ -1,0 +1,207 @@
+//! The agent on a gateway: with a model, and a mosquitto that asks for TLS and certificates.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cabinwatch_tests::flight::Target;
+use cabinwatch_tests::mosquitto::{FleetBroker, Identity};
+use cabinwatch_tests::producer::{Event, Producer};
+use cabinwatch_tests::program::{Ended, ground};
+use cabinwatch_tests::wait::eventually;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::Result;
+use super::process::Usage;
+
+const LIMIT: Duration = Duration::from_secs(120);
+const TAILS: [&str; 16] = [
+    "TC-F00", "TC-F01", "TC-F02", "TC-F03", "TC-F04", "TC-F05", "TC-F06", "TC-F07", "TC-F08", "TC-F09",
+    "TC-F10", "TC-F11", "TC-F12", "TC-F13", "TC-F14", "TC-F15",
+];
+const WINDOW_SECONDS: i64 = 300;
+/// A day of flights, and what may fail on it.
+const DAYS_WINDOWS: i64 = 176;
+const DAYS_KEYS: usize = 40;
+
+/// A broker with a model for aircraft.
+pub struct Fleet {
+    broker: FleetBroker,
+    signer: String,
+    next: AtomicUsize,
+    /// Sockets and files; their names must be short.
+    scratch: TempDir,
+    /// Databases: the folder of temporary files may be in memory.
+    disk: TempDir,
+}
+
+impl Fleet {
+    /// Starts the broker, trains a model and publishes it.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub fn start() -> Result<Self> {
+        let scratch = tempfile::tempdir()?;
+        let path = scratch.path();
+        let broker = FleetBroker::start(path, Identity::Certificates, &TAILS);
+        let desk = path.join("desk.toml");
+        let config = format!(
+            "[history]\nurl = \"file://{0}/edr\"\n[model]\ndir = \"{0}/model\"\n\
+             [tables]\nurl = \"sqlite://{0}/tables.db\"\n[broker]\nurl = \"{1}\"\n{2}",
+            path.display(),
+            broker.ground_url(),
+            broker.access("publish"),
+        );
+        fs::write(&desk, config)?;
+        let edr = path.join("edr").display().to_string();
+        Ended::well(&mut ground(["simulate", "--out", &edr, "--days", "2", "--files-per-day", "24"]));
+        Ended::well(ground(["retrain", "--days", "30", "--config"]).arg(&desk));
+        Ended::well(ground(["publish", "--config"]).arg(&desk));
+        let signer = fs::read_to_string(path.join("model/signing.pub"))?.trim().to_owned();
+        let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        Ok(Self { broker, signer, next: AtomicUsize::new(0), scratch, disk })
+    }
+
+    /// A folder on a disk.
+    pub fn disk(&self) -> &Path {
+        self.disk.path()
+    }
+
+    /// The configuration of one more aircraft, and its folder: defaults, but for what the engineer has to set.
+    fn configure(&self, with_link: bool) -> Result<(PathBuf, PathBuf)> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let tail = TAILS.get(number).ok_or("more runs than aircraft")?;
+        let (folder, disk) = (self.scratch.path().join(tail), self.disk().join(tail));
+        fs::create_dir(&folder)?;
+        fs::create_dir(&disk)?;
+        let broker = if with_link { self.broker.url() } else { String::new() };
+        let config = format!(
+            "tail = \"{tail}\"\n[store]\npath = \"{0}/agent.db\"\n\
+             [sources]\nevent_socket = \"{1}/events.sock\"\nspool = \"{0}/spool\"\n\
+             [model]\ntrusted_keys = [\"{2}\"]\n[link]\nbroker = \"{broker}\"\n{3}",
+            disk.display(),
+            folder.display(),
+            self.signer,
+            if with_link { self.broker.access(tail) } else { String::new() },
+        );
+        fs::write(folder.join("agent.toml"), config)?;
+        Ok((folder, disk))
+    }
+}
+
+/// One agent that runs.
+pub struct Gateway {
+    child: Child,
+    config: PathBuf,
+    socket: PathBuf,
+    /// Events that were counted before.
+    counted: u64,
+}
+
+impl Gateway {
+    /// Starts an agent, on a copy of this database if there is one, and waits until it has taken the model.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    ///
+    /// # Panics
+    /// When the model does not arrive.
+    pub fn start(fleet: &Fleet, database: Option<&Path>) -> Result<Self> {
+        let (folder, disk) = fleet.configure(true)?;
+        if let Some(database) = database {
+            fs::copy(database, disk.join("agent.db"))?;
+        }
+        let mut gateway = Self::run(&folder)?;
+        eventually("the agent to take the model", LIMIT, || {
+            (gateway.status()["model"]["version"] == 1).then_some(())
+        });
+        gateway.counted = gateway.events();
+        Ok(gateway)
+    }
+
+    fn run(folder: &Path) -> Result<Self> {
+        let (config, socket) = (folder.join("agent.toml"), folder.join("events.sock"));
+        let mut command = Target::X86_64.agent();
+        command.arg("run").arg("--config").arg(&config).stdout(Stdio::null());
+        let log = fs::File::create(folder.join("agent.log"))?;
+        let child = command.stderr(log).spawn()?;
+        let gateway = Self { child, config, socket, counted: 0 };
+        eventually("the agent's socket", LIMIT, || gateway.socket.exists().then_some(()));
+        Ok(gateway)
+    }
+
+    /// Where events go in.
+    pub fn event_socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What it has used so far.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.child.id())
+    }
+
+    /// How many events it has counted since it was started.
+    pub fn events(&self) -> u64 {
+        self.status()["counters"]["events"].as_u64().unwrap_or(0).saturating_sub(self.counted)
+    }
+
+    /// An orderly end, which leaves all in the one file.
+    fn stop(mut self) -> Result<()> {
+        let process = nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?);
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn status(&self) -> Value {
+        let mut command: Command = Target::X86_64.agent();
+        let ended = Ended::of(command.args(["status", "--json", "--config"]).arg(&self.config));
+        serde_json::from_str(&ended.stdout).unwrap_or_default()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Errors mean that it is gone already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The database of an agent that had no link for a day.
+///
+/// # Errors
+/// When the agent can't be started, or keeps less than a day.
+///
+/// # Panics
+/// When the agent takes no events.
+pub fn a_days_backlog(fleet: &Fleet) -> Result<PathBuf> {
+    let (folder, disk) = fleet.configure(false)?;
+    let gateway = Gateway::run(&folder)?;
+    let mut producer = Producer::new("backlog", &folder, gateway.event_socket());
+    let now = jiff::Timestamp::now().as_second();
+    let first = (now - 86_400).div_euclid(WINDOW_SECONDS) * WINDOW_SECONDS;
+    for window in 0..=DAYS_WINDOWS {
+        let at = jiff::Timestamp::from_second(first + window * WINDOW_SECONDS)?.to_string();
+        for key in 0..DAYS_KEYS {
+            let (point, description) = (format!("POINT-{}", key % 8), format!("fault number {key}"));
+            for state in ["FAIL", "SUCCESS"] {
+                let (at, point, description) = (at.clone(), point.clone(), description.clone());
+                producer.send(&Event { at, point, description, state });
+            }
+        }
+    }
+    producer.finish();
+    let frames = eventually("the windows to close", LIMIT, || {
+        gateway.status()["outbox"]["frames"].as_i64().filter(|frames| *frames >= DAYS_WINDOWS)
+    });
+    eprintln!("the backlog: {frames} frames");
+    gateway.stop()?;
+    Ok(disk.join("agent.db"))
+}
