@@ -116,13 +116,14 @@ fn flies(target: Target) {
     send_a_window(path, aircraft.event_socket());
     eventually("the window to arrive", LIMIT, || scored_on_the_ground(&fleet.ground, "DHCP").ok());
     eventually("the ground to say so", LIMIT, || aircraft.has_sent_all().then_some(()));
-    for (point, alarm) in [("DHCP", true), ("AUTH", false)] {
-        let ground = scored_on_the_ground(&fleet.ground, point).expect("a scored row");
+    for point in ["DHCP", "AUTH"] {
+        let (z, forest, alarm) = scored_on_the_ground(&fleet.ground, point).expect("a scored row");
         let row = scored_on_board(&aircraft, point);
-        let board = (row["z_score"].as_f64(), row["forest_score"].as_f64());
         // The same sources on another processor: the same numbers, to the last bit.
-        assert_eq!(board, (Some(ground.0), Some(ground.1)), "{point}");
-        assert_eq!((row["anomaly_combined"].as_bool(), ground.2), (Some(alarm), alarm), "{point}");
+        let board =
+            (row["z_score"].as_f64(), row["forest_score"].as_f64(), row["anomaly_combined"].as_bool());
+        assert_eq!(board, (Some(z), Some(forest), Some(alarm)), "{point}");
+        assert!(alarm || point != "DHCP", "nine in ten fail, and nobody is told");
     }
     aircraft.stop();
     fleet.ground.stop();
