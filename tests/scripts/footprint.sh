@@ -6,4 +6,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 cross/build.sh
 # Only the static program is measured, so that the ground and the producers need no optimisation.
 cargo build --locked --workspace --all-targets
+cross/measure.sh
 cargo bench --locked --workspace --profile dev --bench footprint

@@ -8,18 +8,17 @@ use super::Result;
 use super::load::{Load, write_event};
 use super::process::written_by_this_thread;
 
-/// The agent's defaults: a commit after this many events, or as many times a second.
+/// The agent's default: a commit after this many events at the latest.
 const GROUP_EVENTS: u64 = 512;
-const GROUPS_PER_SECOND: u64 = 4;
 /// Enough for several checkpoints of the log.
 const EVENTS: u64 = 20_000;
 
-/// Bytes an event, below `folder`. Time plays no part in it: only how many events there are to a commit.
+/// Bytes an event, below `folder`, where a commit waits `group_millis` for more events. Time plays no part in it: only how many events there are to a commit.
 ///
 /// # Errors
 /// When the database can't be written, or lies in memory.
-pub fn flash_bytes_per_event(folder: &Path, load: Load) -> Result<f64> {
-    let group = GROUP_EVENTS.min(load.events_per_second / GROUPS_PER_SECOND);
+pub fn flash_bytes_per_event(folder: &Path, load: Load, group_millis: u32) -> Result<f64> {
+    let group = GROUP_EVENTS.min(load.events_per_second * u64::from(group_millis) / 1000);
     let path = folder.join(format!("floor-{group}.db"));
     let database = Connection::open(path)?;
     database.execute_batch(

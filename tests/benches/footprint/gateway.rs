@@ -18,17 +18,34 @@ use super::Result;
 use super::process::Usage;
 
 const LIMIT: Duration = Duration::from_secs(120);
-const TAILS: [&str; 16] = [
-    "TC-F00", "TC-F01", "TC-F02", "TC-F03", "TC-F04", "TC-F05", "TC-F06", "TC-F07", "TC-F08", "TC-F09",
-    "TC-F10", "TC-F11", "TC-F12", "TC-F13", "TC-F14", "TC-F15",
-];
+/// More than there are runs.
+const AIRCRAFT: usize = 30;
 const WINDOW_SECONDS: i64 = 300;
 /// A day of flights, and what may fail on it.
 const DAYS_WINDOWS: i64 = 176;
 const DAYS_KEYS: usize = 40;
 
+/// How an agent is set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// How long a commit waits for more events.
+    pub group_millis: u32,
+    /// The database it finds, if any.
+    pub database: Option<PathBuf>,
+    /// Whether it is told of the broker.
+    pub link: bool,
+}
+
+impl Default for Setup {
+    /// As it is delivered.
+    fn default() -> Self {
+        Self { group_millis: 250, database: None, link: true }
+    }
+}
+
 /// A broker with a model for aircraft.
 pub struct Fleet {
+    tails: Vec<String>,
     broker: FleetBroker,
     signer: String,
     next: AtomicUsize,
@@ -46,7 +63,9 @@ impl Fleet {
     pub fn start() -> Result<Self> {
         let scratch = tempfile::tempdir()?;
         let path = scratch.path();
-        let broker = FleetBroker::start(path, Identity::Certificates, &TAILS);
+        let tails: Vec<String> = (0..AIRCRAFT).map(|number| format!("TC-F{number:02}")).collect();
+        let names: Vec<&str> = tails.iter().map(String::as_str).collect();
+        let broker = FleetBroker::start(path, Identity::Certificates, &names);
         let desk = path.join("desk.toml");
         let config = format!(
             "[history]\nurl = \"file://{0}/edr\"\n[model]\ndir = \"{0}/model\"\n\
@@ -62,7 +81,7 @@ impl Fleet {
         Ended::well(ground(["publish", "--config"]).arg(&desk));
         let signer = fs::read_to_string(path.join("model/signing.pub"))?.trim().to_owned();
         let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        Ok(Self { broker, signer, next: AtomicUsize::new(0), scratch, disk })
+        Ok(Self { tails, broker, signer, next: AtomicUsize::new(0), scratch, disk })
     }
 
     /// A folder on a disk.
@@ -70,22 +89,27 @@ impl Fleet {
         self.disk.path()
     }
 
-    /// The configuration of one more aircraft, and its folder: defaults, but for what the engineer has to set.
-    fn configure(&self, with_link: bool) -> Result<(PathBuf, PathBuf)> {
+    /// The folders of one more aircraft, for sockets and for the database: all settings are at their defaults but for
+    /// those an engineer has to give.
+    fn configure(&self, setup: &Setup) -> Result<(PathBuf, PathBuf)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let tail = TAILS.get(number).ok_or("more runs than aircraft")?;
+        let tail = self.tails.get(number).ok_or("more runs than aircraft")?;
         let (folder, disk) = (self.scratch.path().join(tail), self.disk().join(tail));
         fs::create_dir(&folder)?;
         fs::create_dir(&disk)?;
-        let broker = if with_link { self.broker.url() } else { String::new() };
+        if let Some(database) = &setup.database {
+            fs::copy(database, disk.join("agent.db"))?;
+        }
+        let link = format!("[link]\nbroker = \"{}\"\n{}", self.broker.url(), self.broker.access(tail));
         let config = format!(
-            "tail = \"{tail}\"\n[store]\npath = \"{0}/agent.db\"\n\
-             [sources]\nevent_socket = \"{1}/events.sock\"\nspool = \"{0}/spool\"\n\
-             [model]\ntrusted_keys = [\"{2}\"]\n[link]\nbroker = \"{broker}\"\n{3}",
+            "tail = \"{tail}\"\n[store]\npath = \"{0}/agent.db\"\ngroup_millis = {1}\n\
+             [sources]\nevent_socket = \"{2}/events.sock\"\nspool = \"{0}/spool\"\n\
+             [model]\ntrusted_keys = [\"{3}\"]\n{4}",
             disk.display(),
+            setup.group_millis,
             folder.display(),
             self.signer,
-            if with_link { self.broker.access(tail) } else { String::new() },
+            if setup.link { link.as_str() } else { "" },
         );
         fs::write(folder.join("agent.toml"), config)?;
         Ok((folder, disk))
@@ -102,18 +126,15 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts an agent, on a copy of this database if there is one, and waits until it has taken the model.
+    /// Starts an agent, and waits until it has taken the model.
     ///
     /// # Errors
     /// When it can't be started.
     ///
     /// # Panics
     /// When the model does not arrive.
-    pub fn start(fleet: &Fleet, database: Option<&Path>) -> Result<Self> {
-        let (folder, disk) = fleet.configure(true)?;
-        if let Some(database) = database {
-            fs::copy(database, disk.join("agent.db"))?;
-        }
+    pub fn start(fleet: &Fleet, setup: &Setup) -> Result<Self> {
+        let (folder, _) = fleet.configure(setup)?;
         let mut gateway = Self::run(&folder)?;
         eventually("the agent to take the model", LIMIT, || {
             (gateway.status()["model"]["version"] == 1).then_some(())
@@ -182,7 +203,7 @@ impl Drop for Gateway {
 /// # Panics
 /// When the agent takes no events.
 pub fn a_days_backlog(fleet: &Fleet) -> Result<PathBuf> {
-    let (folder, disk) = fleet.configure(false)?;
+    let (folder, disk) = fleet.configure(&Setup { link: false, ..Setup::default() })?;
     let gateway = Gateway::run(&folder)?;
     let mut producer = Producer::new("backlog", &folder, gateway.event_socket());
     let now = jiff::Timestamp::now().as_second();

@@ -1,6 +1,6 @@
 //! Events at a steady rate.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::thread;
@@ -30,12 +30,6 @@ pub struct Load {
     pub events_per_second: u64,
     /// Seconds.
     pub seconds: u64,
-}
-
-impl fmt::Display for Load {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} events/s", self.events_per_second)
-    }
 }
 
 impl Load {
