@@ -39,7 +39,7 @@ impl Fleet {
         let broker = FleetBroker::start(path, Identity::Certificates, &[TAIL]);
         let mut ingest =
             Ground::with_access(&path.join("ground"), &broker.ground_url(), &broker.access("ingest"));
-        ingest.start();
+        ingest.ingest.start();
         let day = &at("00:00:00")[..10];
         for hour in 5..13 {
             let cut = format!("{}_{:02}0000", day[2..].replace('-', ""), hour + 1);
@@ -107,7 +107,7 @@ fn flies(target: Target) {
     let mut fleet = Fleet::with_a_model(path);
     let plane = path.join("plane");
     let mut aircraft = fleet.aircraft(&plane, target);
-    aircraft.start();
+    aircraft.agent.start();
     aircraft.wait_for_socket(&aircraft.event_socket());
     eventually("the agent to take the model", LIMIT, || {
         (aircraft.status()["model"]["version"] == 1).then_some(())
@@ -125,9 +125,10 @@ fn flies(target: Target) {
         assert_eq!(board, (Some(z), Some(forest), Some(alarm)), "{point}");
         assert!(alarm || point != "DHCP", "nine in ten fail, and nobody is told");
     }
-    aircraft.stop();
-    fleet.ground.stop();
-    assert!(!fleet.ground.log().contains("alarms differ"), "{}", fleet.ground.log());
+    aircraft.agent.stop();
+    fleet.ground.ingest.stop();
+    let said = fleet.ground.ingest.said();
+    assert!(!said.contains("alarms differ"), "{said}");
     let stored = fleet.ground.stored().expect("the tables can be read");
     assert_eq!((stored.losses.len(), stored.gaps, stored.set_aside), (0, 0, 0));
 }

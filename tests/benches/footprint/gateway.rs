@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cabinwatch_tests::flight::Target;
 use cabinwatch_tests::mosquitto::{FleetBroker, Identity};
+use cabinwatch_tests::process::Process;
 use cabinwatch_tests::producer::{Event, Producer};
 use cabinwatch_tests::program::{Ended, ground};
 use cabinwatch_tests::wait::eventually;
@@ -118,7 +118,7 @@ impl Fleet {
 
 /// One agent that runs.
 pub struct Gateway {
-    child: Child,
+    agent: Process,
     config: PathBuf,
     socket: PathBuf,
     /// Events that were counted before.
@@ -135,7 +135,7 @@ impl Gateway {
     /// When the model does not arrive.
     pub fn start(fleet: &Fleet, setup: &Setup) -> Result<Self> {
         let (folder, _) = fleet.configure(setup)?;
-        let mut gateway = Self::run(&folder)?;
+        let mut gateway = Self::run(&folder);
         eventually("the agent to take the model", LIMIT, || {
             (gateway.status()["model"]["version"] == 1).then_some(())
         });
@@ -143,15 +143,14 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn run(folder: &Path) -> Result<Self> {
+    fn run(folder: &Path) -> Self {
         let (config, socket) = (folder.join("agent.toml"), folder.join("events.sock"));
         let mut command = Target::X86_64.agent();
-        command.arg("run").arg("--config").arg(&config).stdout(Stdio::null());
-        let log = fs::File::create(folder.join("agent.log"))?;
-        let child = command.stderr(log).spawn()?;
-        let gateway = Self { child, config, socket, counted: 0 };
-        eventually("the agent's socket", LIMIT, || gateway.socket.exists().then_some(()));
-        Ok(gateway)
+        command.arg("run").arg("--config").arg(&config);
+        let mut agent = Process::new(command, &folder.join("agent.log"));
+        agent.start();
+        eventually("the agent's socket", LIMIT, || socket.exists().then_some(()));
+        Self { agent, config, socket, counted: 0 }
     }
 
     /// Where events go in.
@@ -164,7 +163,7 @@ impl Gateway {
     /// # Errors
     /// When it has ended.
     pub fn usage(&self) -> Result<Usage> {
-        Usage::of(self.child.id())
+        Usage::of(self.agent.id())
     }
 
     /// How many events it has counted since it was started.
@@ -172,26 +171,10 @@ impl Gateway {
         self.status()["counters"]["events"].as_u64().unwrap_or(0).saturating_sub(self.counted)
     }
 
-    /// An orderly end, which leaves all in the one file.
-    fn stop(mut self) -> Result<()> {
-        let process = nix::unistd::Pid::from_raw(i32::try_from(self.child.id())?);
-        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM)?;
-        self.child.wait()?;
-        Ok(())
-    }
-
     fn status(&self) -> Value {
-        let mut command: Command = Target::X86_64.agent();
+        let mut command = Target::X86_64.agent();
         let ended = Ended::of(command.args(["status", "--json", "--config"]).arg(&self.config));
         serde_json::from_str(&ended.stdout).unwrap_or_default()
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // Errors mean that it is gone already, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -204,7 +187,7 @@ impl Drop for Gateway {
 /// When the agent takes no events.
 pub fn a_days_backlog(fleet: &Fleet) -> Result<PathBuf> {
     let (folder, disk) = fleet.configure(&Setup { link: false, ..Setup::default() })?;
-    let gateway = Gateway::run(&folder)?;
+    let mut gateway = Gateway::run(&folder);
     let mut producer = Producer::new("backlog", &folder, gateway.event_socket());
     let now = jiff::Timestamp::now().as_second();
     let first = (now - 86_400).div_euclid(WINDOW_SECONDS) * WINDOW_SECONDS;
@@ -223,6 +206,7 @@ pub fn a_days_backlog(fleet: &Fleet) -> Result<PathBuf> {
         gateway.status()["outbox"]["frames"].as_i64().filter(|frames| *frames >= DAYS_WINDOWS)
     });
     eprintln!("the backlog: {frames} frames");
-    gateway.stop()?;
+    // An orderly end leaves all in the one file.
+    gateway.agent.stop();
     Ok(disk.join("agent.db"))
 }
