@@ -16,7 +16,7 @@ readonly VENV=$PWD/.cache/cross/venv
 # zig from 0.16 on brings an allocator of its own, which keeps what was freed; 0.15 has musl's.
 readonly TOOLS=(ziglang==0.15.2 cargo-zigbuild==0.24.0)
 
-# What the bundled SQLite leaves out: things the agent never asks for, and loading foreign code. It takes 0.3 MB.
+# What the bundled SQLite leaves out: things the agent never asks for, and loading foreign code.
 readonly SQLITE=(
     -USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 -USQLITE_ENABLE_RTREE
     -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_STAT4 -USQLITE_SOUNDEX -USQLITE_ENABLE_LOAD_EXTENSION
