@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod contract;
+mod cross;
 mod demo;
 mod faults;
 mod gateway_logs;

@@ -2,8 +2,9 @@
 # Installs what is needed and not there yet, and says so before each step. Run twice, it does nothing the second time.
 #
 #   setup.sh build   what compiling needs: a Rust toolchain (checked, not installed) and a C compiler
-#   setup.sh test    that, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment, cargo-deny,
-#                    and for the deployment tests podman, buildah, debootstrap and systemd
+#   setup.sh cross   that, and what builds and packs the agent for aircraft
+#   setup.sh test    all that, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment, cargo-deny,
+#                    qemu's ARM processors, and for the deployment tests podman, buildah, debootstrap and systemd
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -21,13 +22,18 @@ fail() {
 # Packages are asked for by what they bring, so that a program installed in another way is good enough.
 missing_packages() {
     command -v cc >/dev/null || echo gcc libc6-dev
+    [ "$1" != build ] || return 0
+    command -v readelf >/dev/null || echo binutils
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+    # A second compiler beside rustup's: it comes with the library's sources, which the no_std proof builds anew, and
+    # the agent for aircraft where rustup could not add them.
+    { [ "$1" = cross ] && has_library_sources; } ||
+        { [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ]; } ||
+        echo rustc-web cargo-web rust-web-src
     [ "$1" = test ] || return 0
     command -v openssl >/dev/null || echo openssl
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
-    # A second compiler beside rustup's: it comes with the library's sources, which the no_std proof builds anew.
-    [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||
-        echo rustc-web cargo-web rust-web-src
-    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+    command -v qemu-aarch64-static >/dev/null && command -v qemu-arm-static >/dev/null || echo qemu-user-static
     command -v javac >/dev/null || echo openjdk-17-jdk-headless
     command -v mvn >/dev/null || echo maven
     command -v podman >/dev/null && command -v buildah >/dev/null && [ -x /usr/lib/podman/netavark ] ||
@@ -56,6 +62,16 @@ check_rust() {
     command -v cargo >/dev/null || fail "there is no cargo; install Rust by https://rustup.rs and run this again"
     # With rustup this fetches the pinned toolchain the first time.
     cargo --version >/dev/null || fail "the toolchain that rust-toolchain.toml names could not be started"
+}
+
+has_library_sources() { [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ]; }
+
+# The standard library's sources for the pinned toolchain. Without rustup, or out of its reach, Debian's serve.
+add_library_sources() {
+    has_library_sources && return 0
+    command -v rustup >/dev/null || return 0
+    say "adding the standard library's sources to the toolchain"
+    rustup --quiet component add rust-src || say "rustup could not; Debian's compiler with its sources will do"
 }
 
 # The environment is good when it was made from these requirements and its Python still starts.
@@ -109,9 +125,15 @@ main() {
         install_packages build
         check_rust
         ;;
-    test)
-        install_packages test
+    cross)
         check_rust
+        add_library_sources
+        install_packages cross
+        ;;
+    test)
+        check_rust
+        add_library_sources
+        install_packages test
         install_python "$VENV" "$REQUIREMENTS"
         install_python "$VENV-oldest" "${REQUIREMENTS%.txt}-oldest.txt" --only-binary :all: ||
             say "there is no such old scikit-learn for this Python: its part of the parity tests is left out"
@@ -121,7 +143,7 @@ main() {
         compile_hdfs
         say "everything the tests need is there"
         ;;
-    *) fail "usage: setup.sh build|test" ;;
+    *) fail "usage: setup.sh build|cross|test" ;;
     esac
 }
 
