@@ -4,6 +4,7 @@
 #   setup.sh build   what compiling needs: a Rust toolchain (checked, not installed) and a C compiler
 #   setup.sh test    that, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment, cargo-deny,
 #                    and for the deployment tests podman, buildah, debootstrap and systemd
+#   setup.sh vap     what the virtual access point needs: qemu, nbdkit, debootstrap, mosquitto, and Debian's rustc
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -21,6 +22,7 @@ fail() {
 # Packages are asked for by what they bring, so that a program installed in another way is good enough.
 missing_packages() {
     command -v cc >/dev/null || echo gcc libc6-dev
+    [ "$1" != vap ] || missing_packages_of_the_access_point
     [ "$1" = test ] || return 0
     command -v openssl >/dev/null || echo openssl
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
@@ -35,6 +37,19 @@ missing_packages() {
     command -v debootstrap >/dev/null || echo debootstrap
     command -v systemd-nspawn >/dev/null || echo systemd systemd-container
     command -v go >/dev/null || echo golang-go
+}
+
+missing_packages_of_the_access_point() {
+    command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86
+    command -v nbdkit >/dev/null || echo nbdkit
+    command -v debootstrap >/dev/null || echo debootstrap
+    command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] || echo e2fsprogs
+    command -v depmod >/dev/null || [ -x /sbin/depmod ] || echo kmod
+    command -v cpio >/dev/null || echo cpio
+    command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
+    [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||
+        echo rustc-web cargo-web rust-web-src
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
 }
 
 install_packages() {
@@ -109,6 +124,10 @@ main() {
         install_packages build
         check_rust
         ;;
+    vap)
+        install_packages vap
+        say "everything the virtual access point needs is there"
+        ;;
     test)
         install_packages test
         check_rust
@@ -121,7 +140,7 @@ main() {
         compile_hdfs
         say "everything the tests need is there"
         ;;
-    *) fail "usage: setup.sh build|test" ;;
+    *) fail "usage: setup.sh build|test|vap" ;;
     esac
 }
 
