@@ -43,7 +43,8 @@ class Broker:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         config = folder / "mosquitto.conf"
-        config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nlog_type all\n")
+        # As root: with its user it would give up the order to end with this program.
+        config.write_text(f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\nlog_type all\n")
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self.process = start([program, "-c", config], stdout=open(self.log, "ab"), stderr=subprocess.STDOUT)
 
@@ -223,7 +224,7 @@ def run(report, folder, image):
         machine.run("ip link set eth0 up; ip address add 10.0.2.15/24 dev eth0")
         machine.run("systemctl daemon-reload; systemctl restart cabinwatch-agent")
         machine.wait_for("the agent", "test -S /run/cabinwatch/syslog.sock")
-        report.note(f"the machine is up")
+        report.note("the machine is up")
         cabin = Cabin(machine)
         cabin.prepare()
         report.note("the daemons run")

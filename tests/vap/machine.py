@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -49,8 +50,9 @@ class Disk:
     """
 
     def __init__(self, folder, image, flushes="kept"):
-        self.socket = folder / "disk.sock"
-        self.socket.unlink(missing_ok=True)
+        # A socket's path must be short, and this clone may lie deep.
+        self.place = tempfile.TemporaryDirectory(prefix="vap-")
+        self.socket = Path(self.place.name) / "disk.sock"
         mode = {"kept": "writeback", "ignored": "unsafe"}[flushes]
         log = open(folder / "nbdkit.log", "ab")
         arguments = ["nbdkit", "--foreground", "--unix", self.socket, "--filter=cache", "file", image, f"cache={mode}"]
@@ -60,22 +62,26 @@ class Disk:
                 raise Trouble(f"nbdkit has ended: {log.name}")
             time.sleep(0.02)
 
+    def cut(self):
+        self.process.kill()
+        self.process.wait()
+        self.place.cleanup()
+
+    def end(self):
+        """In order: what the machine has flushed is in the image."""
+        end(self.process)
+        self.place.cleanup()
+
 
 class Machine:
     """One boot. As a context it is cut off at the end, unless it has ended before.
 
-    `forward` is a port of 127.0.0.1 that the machine reaches as 10.0.2.100:1883; it reaches nothing else. The console
-    goes to a file, or is a shell `here`.
+    `forward` is a port of 127.0.0.1 that the machine reaches as 10.0.2.100:1883; it reaches nothing else.
     """
 
-    def __init__(self, folder, image, flushes="kept", forward=None, console="file"):
+    def __init__(self, folder, image, flushes="kept", forward=None):
         self.began = time.monotonic()
         self.console_log = folder / "console.log"
-        self.kernel = "console=ttyS0 quiet loglevel=4 mitigations=off net.ifnames=0 panic=-1"
-        streams = {"stdin": subprocess.DEVNULL, "stdout": open(self.console_log, "ab"), "stderr": subprocess.STDOUT}
-        if console == "here":
-            self.kernel += " systemd.debug_shell systemd.default_debug_tty=ttyS0"
-            streams = {}
         self.said = []
         self.disk = Disk(folder, image, flushes)
         control, control_end = socket.socketpair()
@@ -84,7 +90,9 @@ class Machine:
         self.qemu = start(
             self.command(ends, forward),
             pass_fds=ends,
-            **streams,
+            stdin=subprocess.DEVNULL,
+            stdout=open(self.console_log, "ab"),
+            stderr=subprocess.STDOUT,
         )
         control_end.close()
         producers_end.close()
@@ -104,7 +112,7 @@ class Machine:
             "-smp", "2", "-m", "512", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-rtc", "base=utc", "-serial", "stdio",
             "-kernel", CACHE / "kernel/vmlinuz", "-initrd", CACHE / "initrd.gz",
-            "-append", self.kernel,
+            "-append", "console=ttyS0 quiet loglevel=4 mitigations=off net.ifnames=0 panic=-1",
             "-drive", f"file=nbd+unix:///?socket={self.disk.socket},format=raw,if=none,id=disk",
             "-device", "virtio-blk-pci,drive=disk",
             "-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
@@ -169,14 +177,10 @@ class Machine:
             if line.endswith("\n"):
                 self.said.append(line.split())
 
-    def has_ended(self):
-        return self.qemu.poll() is not None
-
     def cut(self):
         """Cuts the power: nothing gets a chance to write anything more."""
-        self.disk.process.kill()
+        self.disk.cut()
         self.qemu.kill()
-        self.disk.process.wait()
         self.qemu.wait()
         self.producers.join(30)
 
@@ -187,5 +191,5 @@ class Machine:
             self.qemu.wait(BOOT_LIMIT)
         except subprocess.TimeoutExpired:
             raise Trouble(f"the machine does not power off; its console: {self.console_log}") from None
-        end(self.disk.process)
+        self.disk.end()
         self.producers.join(30)
