@@ -1,6 +1,6 @@
 # Two targets are all a newcomer needs: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench cross cross-twice footprint fuzz clean
+.PHONY: help setup build demo test test-vap bench cross cross-twice footprint fuzz clean
 
 CARGO_TARGET_DIR ?= target
 DEMO_OUT ?= demo-out
@@ -25,6 +25,11 @@ demo:  ## Shows the whole path on this machine: aircraft, broker, ground, tables
 
 test:  ## Runs every check there is; ends with the counts
 	@tests/scripts/run.sh
+
+test-vap:  ## Cuts a virtual access point's power, again and again (as root; some twenty minutes)
+	@tests/scripts/setup.sh vap
+	@tests/vap/prepare.sh
+	@python3 tests/vap/run.py
 
 bench:  ## Measures speed and size, each as a ratio to something known
 	@tests/scripts/setup.sh test

@@ -3,8 +3,9 @@
 #
 #   setup.sh build   what compiling needs: a Rust toolchain (checked, not installed) and a C compiler
 #   setup.sh cross   that, and what builds and packs the agent for aircraft
-#   setup.sh test    all that, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment, cargo-deny,
-#                    qemu's ARM processors, and for the deployment tests podman, buildah, debootstrap and systemd
+#   setup.sh vap     all that, and what the virtual access point needs: qemu, nbdkit, debootstrap, mosquitto
+#   setup.sh test    as `cross`, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment,
+#                    cargo-deny, qemu's ARM processors, and for the deployment tests podman, buildah, debootstrap and systemd
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -27,9 +28,10 @@ missing_packages() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
     # A second compiler beside rustup's: it comes with the library's sources, which the no_std proof builds anew, and
     # the agent for aircraft where rustup could not add them.
-    { [ "$1" = cross ] && has_library_sources; } ||
+    { [ "$1" != test ] && has_library_sources; } ||
         { [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ]; } ||
         echo rustc-web cargo-web rust-web-src
+    [ "$1" != vap ] || missing_packages_of_the_access_point
     [ "$1" = test ] || return 0
     command -v openssl >/dev/null || echo openssl
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
@@ -41,6 +43,19 @@ missing_packages() {
     command -v debootstrap >/dev/null || echo debootstrap
     command -v systemd-nspawn >/dev/null || echo systemd systemd-container
     command -v go >/dev/null || echo golang-go
+}
+
+missing_packages_of_the_access_point() {
+    command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86
+    command -v nbdkit >/dev/null || echo nbdkit
+    command -v debootstrap >/dev/null || echo debootstrap
+    command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] || echo e2fsprogs
+    command -v depmod >/dev/null || [ -x /sbin/depmod ] || echo kmod
+    command -v cpio >/dev/null || echo cpio
+    command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
+    [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||
+        echo rustc-web cargo-web rust-web-src
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
 }
 
 install_packages() {
@@ -125,10 +140,10 @@ main() {
         install_packages build
         check_rust
         ;;
-    cross)
+    cross | vap)
         check_rust
         add_library_sources
-        install_packages cross
+        install_packages "$1"
         ;;
     test)
         check_rust
@@ -143,7 +158,7 @@ main() {
         compile_hdfs
         say "everything the tests need is there"
         ;;
-    *) fail "usage: setup.sh build|cross|test" ;;
+    *) fail "usage: setup.sh build|cross|vap|test" ;;
     esac
 }
 
