@@ -53,9 +53,6 @@ missing_packages_of_the_access_point() {
     command -v depmod >/dev/null || [ -x /sbin/depmod ] || echo kmod
     command -v cpio >/dev/null || echo cpio
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
-    [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||
-        echo rustc-web cargo-web rust-web-src
-    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
 }
 
 install_packages() {
