@@ -136,6 +136,12 @@ pub struct ModelConfig {
     pub max_bytes: u64,
     /// Most fault keys in a bundle.
     pub max_keys: u32,
+    /// A new model is on trial for this many windows with at least one row…
+    pub trial_windows: u32,
+    /// …and this many rows, the worst window's aside.
+    pub trial_rows: u32,
+    /// It is given up when it alarms on more than this share of them where the model before it doesn't, in percent.
+    pub trial_max_alarm_percent: u8,
 }
 
 /// Logging, always to stderr.
@@ -218,7 +224,15 @@ impl Default for LinkConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { cohort: "fleet".to_owned(), trusted_keys: Vec::new(), max_bytes: 2 << 20, max_keys: 8192 }
+        Self {
+            cohort: "fleet".to_owned(),
+            trusted_keys: Vec::new(),
+            max_bytes: 2 << 20,
+            max_keys: 8192,
+            trial_windows: 12,
+            trial_rows: 50,
+            trial_max_alarm_percent: 20,
+        }
     }
 }
 
