@@ -138,10 +138,12 @@ pub struct ModelConfig {
     pub max_keys: u32,
     /// A new model is on trial for this many windows with at least one row…
     pub trial_windows: u32,
-    /// …and this many rows, the worst window's aside.
-    pub trial_rows: u32,
-    /// It is given up when it alarms on more than this share of them where the model before it doesn't, in percent.
+    /// …and this many verdicts (two for each row) that are no alarm with the model before it, the worst window's aside.
+    pub trial_verdicts: u32,
+    /// It is given up when more than this share of them are alarms with it, in percent.
     pub trial_max_alarm_percent: u8,
+    /// The same of all verdicts where there is no model before it.
+    pub trial_max_alone_percent: u8,
 }
 
 /// Logging, always to stderr.
@@ -230,8 +232,9 @@ impl Default for ModelConfig {
             max_bytes: 2 << 20,
             max_keys: 8192,
             trial_windows: 12,
-            trial_rows: 50,
+            trial_verdicts: 60,
             trial_max_alarm_percent: 20,
+            trial_max_alone_percent: 98,
         }
     }
 }

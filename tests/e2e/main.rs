@@ -13,4 +13,5 @@ mod kill;
 mod mosquitto;
 mod operations;
 mod readme;
+mod rollout;
 mod smtp;

@@ -63,9 +63,11 @@ pub struct TrialView {
     pub of_windows: u32,
     /// Rows counted.
     pub rows: u32,
-    /// Rows with an alarm.
+    /// Verdicts that are alarms; each row has two.
     pub alarms: u32,
-    /// Those among them where the model before has none.
+    /// Verdicts that are no alarm with the model before; all of them where there is none.
+    pub quiet: u32,
+    /// Those among them that are alarms now.
     pub new_alarms: u32,
 }
 
@@ -79,6 +81,7 @@ impl TrialView {
             of_windows: rules.windows,
             rows: counts.rows,
             alarms: counts.alarms,
+            quiet: counts.quiet,
             new_alarms: counts.new_alarms,
         })
     }
@@ -106,9 +109,9 @@ impl InUse {
     fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "in use since {}", self.activated)?;
         match self.trial {
-            Some(TrialView { windows, of_windows, rows, alarms, new_alarms }) => writeln!(
+            Some(TrialView { windows, of_windows, quiet, new_alarms, .. }) => writeln!(
                 out,
-                "on trial     window {windows} of {of_windows}: {rows} rows, {alarms} with an alarm, {new_alarms} of them new"
+                "on trial     window {windows} of {of_windows}: {new_alarms} alarms among {quiet} verdicts that were none before"
             )?,
             None => writeln!(out, "on trial     no, it has passed")?,
         }

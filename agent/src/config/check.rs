@@ -118,8 +118,9 @@ impl ModelConfig {
         between("model.max_bytes", self.max_bytes, 1024, 256 << 20)?;
         between("model.max_keys", self.max_keys, 1, 1 << 20)?;
         between("model.trial_windows", self.trial_windows, 2, 100_000)?;
-        between("model.trial_rows", self.trial_rows, 1, 1_000_000)?;
+        between("model.trial_verdicts", self.trial_verdicts, 1, 1_000_000)?;
         between("model.trial_max_alarm_percent", self.trial_max_alarm_percent, 0, 100)?;
+        between("model.trial_max_alone_percent", self.trial_max_alone_percent, 0, 100)?;
         for key in &self.trusted_keys {
             let problem = format!("holds {key:?}, but a public key is 64 hexadecimal digits");
             demand(public_key(key).is_some(), "model.trusted_keys", problem)?;

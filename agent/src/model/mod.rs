@@ -7,7 +7,7 @@ mod trial;
 
 pub use keys::{HandOverError, HandOvers, Succession};
 pub use memory::ModelMemory;
-pub use trial::{Ending, Trial, TrialRules};
+pub use trial::{Ending, Trial, TrialRule, TrialRules};
 
 use cabinwatch_shared::model::{
     AgentRelease, BundleError, Header, Limits, Model, ModelVersion, NotForUs, PublicKey, Recipient,

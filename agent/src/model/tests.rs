@@ -25,6 +25,8 @@ pub(crate) struct Draft {
     pub(crate) golden_forest: f64,
     /// A z score above this is an anomaly.
     pub(crate) z_threshold: f64,
+    /// A forest score below this is an anomaly.
+    pub(crate) forest_offset: f64,
     /// Bytes it is larger by.
     pub(crate) padding: usize,
     /// The keys that handed over, one to the next; the last to the signer.
@@ -50,6 +52,7 @@ impl Draft {
             window_seconds: 300,
             golden_forest: -(-1.0 / average_path_length(256)).exp2(),
             z_threshold: 3.0,
+            forest_offset: -0.5,
             padding: 0,
             stepped_down: &[],
             signer: 7,
@@ -58,7 +61,7 @@ impl Draft {
 
     /// A model that alarms on every key it knows, whatever the rate.
     pub(crate) fn noisy(version: u32) -> Self {
-        Self { z_threshold: -1000.0, ..Self::version(version) }
+        Self { z_threshold: -1000.0, forest_offset: 0.0, ..Self::version(version) }
     }
 
     /// Signed by another key, after hand-overs.
@@ -94,7 +97,7 @@ impl Draft {
             minimum_agent: self.minimum_agent,
             window_seconds: self.window_seconds,
             z_threshold: self.z_threshold,
-            forest_offset: -0.5,
+            forest_offset: self.forest_offset,
             forest: shape,
             keys: 2,
             text_bytes: ("DHCPno addressDNS".len() + refused.len()) as u32,
@@ -131,7 +134,7 @@ pub(crate) fn demands() -> Demands {
         limits: Limits::AGENT,
         cohort: "fleet".to_owned(),
         window_seconds: 300,
-        trial: TrialRules { windows: 3, rows: 4, max_alarm_percent: 20 },
+        trial: TrialRules { windows: 3, verdicts: 8, max_alarm_percent: 20, max_alone_percent: 98 },
     }
 }
 

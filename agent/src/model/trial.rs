@@ -10,10 +10,12 @@ use crate::config::ModelConfig;
 pub struct TrialRules {
     /// Windows with at least one row.
     pub windows: u32,
-    /// Rows in them, the worst window's aside.
-    pub rows: u32,
-    /// Percent of those rows that may have an alarm which the model before does not raise.
+    /// Quiet verdicts in them, the worst window's aside: those that are no alarm with the model before.
+    pub verdicts: u32,
+    /// Percent of the quiet verdicts that may be alarms with the new one.
     pub max_alarm_percent: u8,
+    /// Percent of all verdicts that may be alarms where there is no model before.
+    pub max_alone_percent: u8,
 }
 
 impl TrialRules {
@@ -22,14 +24,32 @@ impl TrialRules {
     pub const fn from_config(config: &ModelConfig) -> Self {
         Self {
             windows: config.trial_windows,
-            rows: config.trial_rows,
+            verdicts: config.trial_verdicts,
             max_alarm_percent: config.trial_max_alarm_percent,
+            max_alone_percent: config.trial_max_alone_percent,
         }
     }
 
-    /// By how many hundredths of a row the new alarms exceed what may be; negative if they don't.
-    fn excess(&self, rows: u32, new_alarms: u32) -> i64 {
-        i64::from(new_alarms) * 100 - i64::from(self.max_alarm_percent) * i64::from(rows)
+    /// What holds for a trial that compares with a model before, or has none to compare with.
+    #[must_use]
+    pub const fn rule(&self, compares: bool) -> TrialRule {
+        let percent = if compares { self.max_alarm_percent } else { self.max_alone_percent };
+        TrialRule { windows: self.windows, verdicts: self.verdicts, percent }
+    }
+}
+
+/// The rule of one trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrialRule {
+    windows: u32,
+    verdicts: u32,
+    percent: u8,
+}
+
+impl TrialRule {
+    /// By how many hundredths of a verdict the new alarms exceed what may be; negative if they don't.
+    fn excess(&self, quiet: u32, new_alarms: u32) -> i64 {
+        i64::from(new_alarms) * 100 - i64::from(self.percent) * i64::from(quiet)
     }
 }
 
@@ -38,8 +58,8 @@ impl TrialRules {
 pub struct Trial {
     /// What was counted so far.
     pub counts: TrialCounts,
-    /// Rows of the window that speaks most against the model…
-    worst_rows: u32,
+    /// Quiet verdicts of the window that speaks most against the model…
+    worst_quiet: u32,
     /// …and the new alarms in it.
     worst_new_alarms: u32,
 }
@@ -54,32 +74,32 @@ pub enum Ending {
 }
 
 impl Trial {
-    /// Counts a window that the model on trial has scored: its rows, those with an alarm, and those among them where the
-    /// model before it raises none.
-    pub fn count(&mut self, rows: u32, alarms: u32, new_alarms: u32, rules: &TrialRules) {
-        if rows == 0 {
-            return;
-        }
+    /// Adds what a window has shown.
+    pub fn count(&mut self, window: TrialCounts, rule: &TrialRule) {
         let counts = &mut self.counts;
-        counts.windows = counts.windows.saturating_add(1);
-        counts.rows = counts.rows.saturating_add(rows);
-        counts.alarms = counts.alarms.saturating_add(alarms);
-        counts.new_alarms = counts.new_alarms.saturating_add(new_alarms);
-        let worst = rules.excess(self.worst_rows, self.worst_new_alarms);
-        if rules.excess(rows, new_alarms) > worst {
-            (self.worst_rows, self.worst_new_alarms) = (rows, new_alarms);
+        let pairs = [
+            (&mut counts.windows, window.windows),
+            (&mut counts.rows, window.rows),
+            (&mut counts.alarms, window.alarms),
+            (&mut counts.quiet, window.quiet),
+            (&mut counts.new_alarms, window.new_alarms),
+        ];
+        pairs.into_iter().for_each(|(total, more)| *total = total.saturating_add(more));
+        let worst = rule.excess(self.worst_quiet, self.worst_new_alarms);
+        if rule.excess(window.quiet, window.new_alarms) > worst {
+            (self.worst_quiet, self.worst_new_alarms) = (window.quiet, window.new_alarms);
         }
     }
 
     /// Whether the trial is over. One window decides nothing: the worst one is left out.
     #[must_use]
-    pub fn ending(&self, rules: &TrialRules) -> Option<Ending> {
-        let rows = self.counts.rows.saturating_sub(self.worst_rows);
-        if self.counts.windows < rules.windows || rows < rules.rows {
+    pub fn ending(&self, rule: &TrialRule) -> Option<Ending> {
+        let quiet = self.counts.quiet.saturating_sub(self.worst_quiet);
+        if self.counts.windows < rule.windows || quiet < rule.verdicts {
             return None;
         }
         let new_alarms = self.counts.new_alarms.saturating_sub(self.worst_new_alarms);
-        Some(if rules.excess(rows, new_alarms) > 0 { Ending::TooManyAlarms } else { Ending::Passed })
+        Some(if rule.excess(quiet, new_alarms) > 0 { Ending::TooManyAlarms } else { Ending::Passed })
     }
 }
 
@@ -89,25 +109,28 @@ mod tests {
 
     use super::*;
 
-    const RULES: TrialRules = TrialRules { windows: 4, rows: 20, max_alarm_percent: 25 };
+    const RULE: TrialRule = TrialRule { windows: 4, verdicts: 20, percent: 25 };
 
-    /// The trial after windows of (rows, new alarms).
+    /// The trial after windows of (quiet verdicts, alarms among them), each with as many more that both models alarm with.
     fn after(windows: &[(u32, u32)]) -> Trial {
         let mut trial = Trial::default();
-        windows.iter().for_each(|(rows, new_alarms)| trial.count(*rows, *new_alarms, *new_alarms, &RULES));
+        for (quiet, new_alarms) in windows.iter().copied() {
+            let (rows, alarms) = (quiet, quiet + new_alarms);
+            trial.count(TrialCounts { windows: 1, rows, alarms, quiet, new_alarms }, &RULE);
+        }
         trial
     }
 
     fn ending(windows: &[(u32, u32)]) -> Option<Ending> {
-        after(windows).ending(&RULES)
+        after(windows).ending(&RULE)
     }
 
     #[test]
-    fn nothing_is_decided_before_there_are_enough_windows_and_rows() {
+    fn nothing_is_decided_before_there_are_enough_windows_and_verdicts() {
         assert_eq!(ending(&[(100, 100); 3]), None);
-        assert_eq!(ending(&[(5, 5); 4]), None, "15 rows beside the worst window");
+        assert_eq!(ending(&[(5, 5); 4]), None, "15 verdicts beside the worst window");
         assert_eq!(ending(&[(5, 5); 5]), Some(Ending::TooManyAlarms));
-        assert_eq!(ending(&[(0, 0); 50]), None, "windows without rows say nothing");
+        assert_eq!(ending(&[(0, 0); 50]), None, "an outage says nothing of the model");
     }
 
     #[test]
@@ -117,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn one_window_alone_condemns_nobody_however_many_rows_it_has() {
+    fn one_window_alone_condemns_nobody_however_much_it_holds() {
         assert_eq!(ending(&[(8, 0), (8, 0), (8, 0), (257, 257)]), Some(Ending::Passed));
         assert_eq!(ending(&[(8, 0), (8, 0), (257, 257), (257, 257)]), Some(Ending::TooManyAlarms));
     }
@@ -127,22 +150,21 @@ mod tests {
         fn a_trial_ends_as_its_definition_says(
             windows in prop::collection::vec((0_u32..300).prop_flat_map(|rows| (Just(rows), 0..=rows)), 0..30),
         ) {
-            let told: Vec<_> = windows.iter().copied().filter(|(rows, _)| *rows > 0).collect();
             // The definition, without the running counts: some window is left out, the one that does most harm.
-            let rates: Vec<(u32, u32)> = (0..told.len())
+            let rates: Vec<(u32, u32)> = (0..windows.len())
                 .map(|out| {
-                    let rest = told.iter().enumerate().filter(|(place, _)| *place != out).map(|(_, window)| window);
+                    let rest = windows.iter().enumerate().filter(|(place, _)| *place != out).map(|(_, window)| window);
                     rest.fold((0, 0), |(rows, new), window| (rows + window.0, new + window.1))
                 })
                 .collect();
             let condemned_without_any = !rates.is_empty()
-                && rates.iter().all(|(rows, new)| RULES.excess(*rows, *new) > 0);
+                && rates.iter().all(|(rows, new)| RULE.excess(*rows, *new) > 0);
             match ending(&windows) {
                 Some(Ending::TooManyAlarms) => prop_assert!(condemned_without_any),
                 Some(Ending::Passed) => prop_assert!(!condemned_without_any),
                 None => {}
             }
-            prop_assert_eq!(after(&windows).counts.windows as usize, told.len());
+            prop_assert_eq!(after(&windows).counts.windows as usize, windows.len());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::vec::IntoIter;
 
 use cabinwatch_shared::model::{Model, ModelVersion};
 use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::verdict::Alarms;
 use cabinwatch_shared::wire::{ModelOutcome, Rollback, RollbackCause, TrialCounts, WireError};
 
 use super::clock::Clock;
@@ -12,7 +13,7 @@ use super::closing::ClosedWindow;
 use super::engine::Engine;
 use super::offers::{Models, in_its_place};
 use super::windows::OpenWindow;
-use crate::model::{CheckedModel, Ending, Trial, TrialRules};
+use crate::model::{CheckedModel, Ending};
 use crate::store::{Counter, SlotChange, WindowRecord};
 
 /// What windows leave behind when they close.
@@ -58,7 +59,7 @@ impl<C: Clock> Engine<C> {
         let Models { active, before, memory } = models;
         let model = active.as_ref().and_then(CheckedModel::view);
         let before = before.as_ref().and_then(CheckedModel::view);
-        let rules = self.settings.demands.trial;
+        let rule = self.settings.demands.trial.rule(before.is_some());
         for (start, window) in windows {
             let window = self.score(start, &window, model.as_ref());
             if window.is_empty() {
@@ -68,8 +69,8 @@ impl<C: Clock> Engine<C> {
                 tracing::error!("the window from {} can't be written: {error}", window.start);
             }
             let Some(trial) = &mut memory.trial else { continue };
-            count(trial, &window, before.as_ref(), &rules);
-            if let Some(ending) = trial.ending(&rules) {
+            trial.count(seen(&window, before.as_ref()), &rule);
+            if let Some(ending) = trial.ending(&rule) {
                 return Some(ending);
             }
         }
@@ -96,13 +97,12 @@ impl<C: Clock> Engine<C> {
                 closing.slots = Some(SlotChange::FallBack);
                 let to = models.version();
                 tracing::error!(
-                    "model {} is given up: of {} rows in its first {} windows it alarms on {}, and on {} where the model \
-                     before it does not; {}",
+                    "model {} is given up: in its first {} windows {} of {} verdicts are alarms that are none with \
+                     the model before it; {}",
                     version.0,
-                    trial.rows,
                     trial.windows,
-                    trial.alarms,
                     trial.new_alarms,
+                    trial.quiet,
                     in_its_place(to)
                 );
                 ModelOutcome::RolledBack(Rollback { to, cause: RollbackCause::Alarms, trial })
@@ -121,14 +121,18 @@ impl Closing {
     }
 }
 
-/// Counts a window that the model on trial has scored. What the model before it sees, too, is a fault on the aircraft,
-/// not one of the model.
-fn count(trial: &mut Trial, window: &ClosedWindow, before: Option<&Model<'_>>, rules: &TrialRules) {
-    let alarms = window.rows.iter().filter(|row| row.alarms.any());
-    let new_alarms = alarms
-        .clone()
-        .filter(|row| before.is_none_or(|before| !before.score(row.key(), row.counts).alarms.any()));
-    // A window has 257 rows at most.
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    trial.count(number(window.rows.len()), number(alarms.count()), number(new_alarms.count()), rules);
+/// What a window shows of the model that has scored it, beside the model before it. What that one alarms on, too, is a
+/// fault on the aircraft and says nothing of either.
+fn seen(window: &ClosedWindow, before: Option<&Model<'_>>) -> TrialCounts {
+    let mut counts = TrialCounts { windows: u32::from(!window.rows.is_empty()), ..TrialCounts::default() };
+    for row in &window.rows {
+        let known = before.map_or(Alarms::default(), |before| before.score(row.key(), row.counts).alarms);
+        counts.rows += 1;
+        for (alarm, known) in [(row.alarms.z, known.z), (row.alarms.forest, known.forest)] {
+            counts.alarms += u32::from(alarm);
+            counts.quiet += u32::from(!known);
+            counts.new_alarms += u32::from(alarm && !known);
+        }
+    }
+    counts
 }

@@ -150,6 +150,7 @@ fn garbled() -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use cabinwatch_shared::wire::TrialCounts;
     use proptest::prelude::*;
 
     use super::*;
@@ -158,15 +159,17 @@ mod tests {
     #[test]
     fn what_is_remembered_is_these_bytes() {
         let mut trial = Trial::default();
-        trial.count(9, 5, 4, &TrialRules { windows: 2, rows: 2, max_alarm_percent: 20 });
+        let rules = TrialRules { windows: 2, verdicts: 2, max_alarm_percent: 20, max_alone_percent: 98 };
+        let window = TrialCounts { windows: 1, rows: 9, alarms: 6, quiet: 8, new_alarms: 5 };
+        trial.count(window, &rules.rule(true));
         let memory = ModelMemory {
             highest: ModelVersion(300),
             given_up: ModelVersion(7),
             trial: Some(trial),
             ..ModelMemory::default()
         };
-        // Highest, given up, a trial (windows, rows, alarms, new alarms, the worst window's rows and new alarms), no hand-over.
-        let expected = [1, 0xac, 0x02, 7, 1, 1, 9, 5, 4, 9, 4, 0];
+        // Highest, given up, a trial (its counts; quiet verdicts and new alarms of the worst window), no hand-over.
+        let expected = [1, 0xac, 0x02, 7, 1, 1, 9, 6, 8, 5, 8, 5, 0];
         assert_eq!(memory_bytes(&memory).expect("encodes"), expected);
         assert_eq!(read_memory(&expected).expect("decodes"), memory);
     }

@@ -75,6 +75,7 @@ pub(crate) fn everything() -> Batch {
             release: None,
             model: None,
             stream: Some(stream),
+            cohort: None,
         }],
         progress: vec![StreamProgress {
             tail: tail.clone(),

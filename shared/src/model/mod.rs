@@ -15,7 +15,7 @@ pub use catalogue::{Catalogue, CatalogueEntry, KEY_RECORD_BYTES, KeyIndex};
 pub use envelope::{BUNDLE_VERSION, PublicKey, SIGNATURE_BYTES, SignedBundle, signed_part};
 pub use golden::{GOLDEN_RECORD_BYTES, GoldenRow, SelfTestError};
 pub use handover::{HAND_OVER_BYTES, HandOver, MAX_HAND_OVERS, STATEMENT_BYTES, statement};
-pub use write::{BundleContents, CatalogueRow, write_body, write_unsigned};
+pub use write::{BundleContents, CatalogueRow, rewrite_header, write_body, write_unsigned};
 
 use serde::{Deserialize, Serialize};
 

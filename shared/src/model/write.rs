@@ -48,6 +48,21 @@ pub fn write_body(contents: &BundleContents<'_>, out: &mut impl Extend<u8>) -> R
     Ok(())
 }
 
+/// Appends a body that differs from another one only in its header. The counts in the header must stay as they are.
+///
+/// # Errors
+/// When the header does not decode, or postcard refuses the new one.
+pub fn rewrite_header<'a>(
+    body: &'a [u8],
+    out: &mut impl Extend<u8>,
+    change: impl FnOnce(Header<'a>) -> Header<'a>,
+) -> Result<(), postcard::Error> {
+    let (header, rest) = postcard::take_from_bytes(body)?;
+    append_postcard(&change(header), out)?;
+    out.extend(rest.iter().copied());
+    Ok(())
+}
+
 /// Appends everything the signature will cover; the caller signs it and appends the signature. `hand_overs` lead from
 /// the oldest key an aircraft may still trust to the signer, each to the next.
 pub fn write_unsigned(hand_overs: &[HandOver], signer: PublicKey, body: &[u8], out: &mut impl Extend<u8>) {

@@ -311,15 +311,17 @@ impl RollbackCause {
     }
 }
 
-/// What a model's trial counted.
+/// What a model's trial counted. Each row has two verdicts, one of each detector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TrialCounts {
     /// Windows with at least one row.
     pub windows: u32,
     /// Rows scored in them.
     pub rows: u32,
-    /// Rows it raised an alarm on.
+    /// Verdicts of it that are alarms.
     pub alarms: u32,
-    /// Those among them where the model before it raised none; all of them where there was no model before it.
+    /// Verdicts that are no alarm with the model before it; all of them where there was no model before it.
+    pub quiet: u32,
+    /// Those among them that are an alarm with it.
     pub new_alarms: u32,
 }

@@ -7,9 +7,9 @@ use super::models::{agent, damage, offer, reports};
 use super::*;
 use crate::model::tests::Draft;
 
-/// Windows until a quiet model has passed: three, and four rows.
+/// Windows until a quiet model has passed: three, and eight verdicts.
 const PASSING: usize = 4;
-/// Windows until a noisy one is given up: as many rows beside the worst window.
+/// Windows until a noisy one is given up: as many verdicts beside the worst window.
 const CONDEMNING: usize = 5;
 
 /// A window in which of ten attempts so many fail. Below half of them no good model alarms.
@@ -42,8 +42,9 @@ fn last(agent: &Agent) -> (u32, ModelOutcome) {
     *reports(agent).last().expect("a report")
 }
 
-fn counts(windows: u32, rows: u32, alarms: u32, new_alarms: u32) -> TrialCounts {
-    TrialCounts { windows, rows, alarms, new_alarms }
+/// Windows of one row each, which the model before finds nothing in.
+fn counts(windows: u32, alarms: u32) -> TrialCounts {
+    TrialCounts { windows, rows: windows, alarms, quiet: 2 * windows, new_alarms: alarms }
 }
 
 fn given_up(to: u32, trial: TrialCounts) -> ModelOutcome {
@@ -57,7 +58,7 @@ fn a_quiet_model_passes_its_trial_and_says_so_once() {
     windows(&mut agent, PASSING - 1, 1);
     assert_eq!(reports(&agent), [(3, ModelOutcome::Activated)]);
     windows(&mut agent, 3, 1);
-    let passed = ModelOutcome::TrialPassed(counts(4, 4, 0, 0));
+    let passed = ModelOutcome::TrialPassed(counts(4, 0));
     assert_eq!(reports(&agent), [(3, ModelOutcome::Activated), (3, passed)]);
     assert_eq!(agent.counted(Counter::ModelTrialsPassed), 1);
 }
@@ -70,7 +71,7 @@ fn a_model_that_alarms_on_everything_gives_way_to_the_one_before_and_is_not_take
     assert_eq!(version(&mut agent), 4);
     window(&mut agent, 1);
     assert_eq!(version(&mut agent), 3);
-    assert_eq!(last(&agent), (4, given_up(3, counts(5, 5, 5, 5))));
+    assert_eq!(last(&agent), (4, given_up(3, counts(5, 10))));
     let told = reports(&agent).len();
     // The broker offers it at each connection, before and after a restart.
     offer(&mut agent, &Draft::noisy(4));
@@ -88,8 +89,11 @@ fn a_model_that_alarms_on_everything_gives_way_to_the_one_before_and_is_not_take
 fn what_the_model_before_sees_too_is_no_fault_of_the_new_one() {
     let mut agent = proven();
     offer(&mut agent, &Draft::version(4));
-    windows(&mut agent, PASSING, 9);
-    assert_eq!((version(&mut agent), last(&agent)), (4, (4, ModelOutcome::TrialPassed(counts(4, 4, 4, 0)))));
+    windows(&mut agent, 3 * PASSING, 9);
+    assert_eq!(last(&agent), (4, ModelOutcome::Activated), "an outage decides nothing");
+    windows(&mut agent, PASSING, 1);
+    let trial = TrialCounts { windows: 16, rows: 16, alarms: 24, quiet: 8, new_alarms: 0 };
+    assert_eq!((version(&mut agent), last(&agent)), (4, (4, ModelOutcome::TrialPassed(trial))));
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn a_first_model_that_alarms_on_everything_leaves_windows_unscored() {
     let mut agent = agent();
     offer(&mut agent, &Draft::noisy(3));
     windows(&mut agent, CONDEMNING, 1);
-    assert_eq!((version(&mut agent), last(&agent)), (0, (3, given_up(0, counts(5, 5, 5, 5)))));
+    assert_eq!((version(&mut agent), last(&agent)), (0, (3, given_up(0, counts(5, 10)))));
     agent.restart();
     assert_eq!(version(&mut agent), 0);
 }
@@ -120,7 +124,7 @@ fn a_trial_goes_on_after_a_restart_where_it_was() {
         window(&mut agent, 1);
         agent.restart();
     }
-    assert_eq!((version(&mut agent), last(&agent)), (3, (4, given_up(3, counts(5, 5, 5, 5)))));
+    assert_eq!((version(&mut agent), last(&agent)), (3, (4, given_up(3, counts(5, 10)))));
 }
 
 #[test]
@@ -131,7 +135,7 @@ fn a_model_that_comes_during_a_trial_is_compared_with_the_last_one_that_passed()
     offer(&mut agent, &Draft::noisy(5));
     windows(&mut agent, CONDEMNING, 1);
     // Model 4 never proved itself, so it is nothing to go back to.
-    assert_eq!((version(&mut agent), last(&agent)), (3, (5, given_up(3, counts(5, 5, 5, 5)))));
+    assert_eq!((version(&mut agent), last(&agent)), (3, (5, given_up(3, counts(5, 10)))));
 }
 
 #[test]
@@ -211,7 +215,7 @@ fn damage_to_the_model_before_begins_the_trial_anew_without_it() {
     windows(&mut agent, CONDEMNING - 1, 1);
     assert_eq!(version(&mut agent), 4);
     window(&mut agent, 1);
-    assert_eq!((version(&mut agent), last(&agent)), (0, (4, given_up(0, counts(5, 5, 5, 5)))));
+    assert_eq!((version(&mut agent), last(&agent)), (0, (4, given_up(0, counts(5, 10)))));
 }
 
 #[test]
