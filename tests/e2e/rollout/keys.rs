@@ -36,7 +36,7 @@ fn aircraft_follow_keys_that_hand_over_awake_or_asleep_and_believe_old_ones_no_m
         plane.fly(TRIAL);
     }
     airline.stand("fleet", "passed", 2);
-    asleep.aircraft.stop();
+    asleep.aircraft.agent.stop();
     // Who has the old key, and does not know that it stepped down.
     copy_folder(&airline.path("model"), &airline.path("stolen"));
 

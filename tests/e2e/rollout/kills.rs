@@ -35,7 +35,7 @@ fn an_agent_that_is_killed_while_it_takes_models_takes_each_of_them_once() {
         let wait = random.random_range(0..60);
         for _ in 0..random.random_range(1..4) {
             thread::sleep(Duration::from_millis(wait));
-            plane.aircraft.kill();
+            plane.aircraft.agent.kill();
             plane.start();
         }
         plane.takes(versions[versions.len() - 1]);

@@ -43,7 +43,7 @@ impl Airline {
         let broker = FleetBroker::start(path, Identity::Certificates, tails);
         let mut ingest =
             Ground::with_access(&path.join("ground"), &broker.ground_url(), &broker.access("ingest"));
-        ingest.start();
+        ingest.ingest.start();
         let airline = Self { folder, broker, ingest };
         airline.write_history();
         airline.new_key("first");
@@ -177,7 +177,7 @@ struct Plane {
 
 impl Plane {
     fn start(&mut self) {
-        self.aircraft.start();
+        self.aircraft.agent.start();
         self.aircraft.wait_for_socket(&self.aircraft.event_socket());
     }
 
@@ -236,7 +236,7 @@ impl Plane {
     }
 
     fn stop(mut self) {
-        self.aircraft.stop();
+        self.aircraft.agent.stop();
     }
 }
 

@@ -72,7 +72,7 @@ fn a_model_that_alarms_on_everything_rolls_back_by_itself_and_is_not_promoted() 
     assert_eq!(fleet.version(), fleet_good);
 
     // The broker goes on offering it; the aircraft does not take it again, also after a restart.
-    canary.aircraft.stop();
+    canary.aircraft.agent.stop();
     canary.start();
     canary.fly(TRIAL);
     assert_eq!(canary.version(), good);
