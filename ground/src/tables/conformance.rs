@@ -9,8 +9,7 @@ use cabinwatch_shared::wire::{
     FrameSeq, LossFrame, LossReason, ModelOutcome, ModelReport, StreamId, StreamStart,
 };
 
-use super::examples::{row, window};
-use super::outcome::every_outcome;
+use super::examples::{every_outcome, row, window};
 use super::*;
 
 /// One check: tables that are empty, and what must hold of them.

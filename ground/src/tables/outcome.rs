@@ -97,23 +97,9 @@ impl OutcomeColumns {
 }
 
 #[cfg(test)]
-pub(super) fn every_outcome() -> Vec<ModelOutcome> {
-    let trial = TrialCounts { windows: 12, rows: 300, alarms: 9, quiet: 250, new_alarms: 2 };
-    let plain = [
-        ModelOutcome::Activated,
-        ModelOutcome::Unreadable,
-        ModelOutcome::Untrusted,
-        ModelOutcome::NotForUs,
-        ModelOutcome::SelfTestFailed,
-        ModelOutcome::TrialPassed(trial),
-    ];
-    let back = |cause| ModelOutcome::RolledBack(Rollback { to: ModelVersion(4), cause, trial });
-    plain.into_iter().chain(RollbackCause::ALL.map(back)).collect()
-}
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::examples::every_outcome;
 
     #[test]
     fn every_outcome_comes_back() {
