@@ -14,4 +14,5 @@ mod kill;
 mod mosquitto;
 mod operations;
 mod readme;
+mod rollout;
 mod smtp;

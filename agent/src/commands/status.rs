@@ -5,10 +5,12 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::model::TrialView;
 use super::{CommandError, Snapshot};
 use crate::config::Config;
+use crate::model::TrialRules;
 use crate::pipeline::Settings;
-use crate::store::{Counter, StoreError};
+use crate::store::{Counter, Slot, StoreError};
 
 /// How the agent is doing. Instants are RFC 3339 in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,6 +70,8 @@ pub struct ModelInUse {
     pub version: u32,
     /// Since when it is in use.
     pub activated: String,
+    /// How far its trial has come; none once it has passed.
+    pub trial: Option<TrialView>,
 }
 
 /// One open window.
@@ -94,6 +98,7 @@ pub fn gather(config: &Config, settings: &Settings) -> Result<Status, CommandErr
 
 fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<Status, StoreError> {
     let (bounds, backlog) = (reader.bounds()?, reader.backlog()?);
+    let (model, memory) = (reader.model(Slot::Active)?, reader.model_memory()?);
     let age = |written: i64| u64::try_from(now.seconds().0.saturating_sub(written)).unwrap_or(0);
     let open_windows = state.windows.iter().map(|(start, window)| OpenWindow {
         start: start.to_string(),
@@ -114,9 +119,11 @@ fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<S
             oldest_age_seconds: backlog.oldest_written.map(|written| age(written.0)),
             newest_written: backlog.newest_written.map(|written| written.to_string()),
         },
-        model: reader
-            .model()?
-            .map(|model| ModelInUse { version: model.version.0, activated: model.activated.to_string() }),
+        model: model.map(|model| ModelInUse {
+            version: model.version.0,
+            activated: model.activated.to_string(),
+            trial: TrialView::of(&memory, &TrialRules::from_config(&config.model)),
+        }),
         watermark: state.stored_watermark().map(|at| at.to_string()),
         last_stored: reader.last_stored()?.map(|at| at.to_string()),
         open_windows: open_windows.collect(),
@@ -150,7 +157,12 @@ fn print_text(status: &Status, out: &mut impl Write) -> io::Result<()> {
     }
     writeln!(out, "sent          {} of {} frames are stored on the ground", outbox.committed, outbox.newest)?;
     match &status.model {
-        Some(model) => writeln!(out, "model         {} since {}", model.version, model.activated)?,
+        Some(model) => {
+            let trial = model.trial.map_or_else(String::new, |trial| {
+                format!(", on trial: window {} of {}", trial.windows, trial.of_windows)
+            });
+            writeln!(out, "model         {} since {}{trial}", model.version, model.activated)?;
+        }
         None => writeln!(out, "model         none: windows are counted, not scored")?,
     }
     writeln!(out, "event time    {}", or_none(&status.watermark))?;

@@ -11,10 +11,10 @@ use cabinwatch_shared::model::ModelVersion;
 
 use super::clock::Clock;
 use super::counting::{self, Arrival};
+use super::offers::Models;
 use super::settings::Settings;
 use super::state::State;
 use super::{Input, Outgoing};
-use crate::model::CheckedModel;
 use crate::sources::EventBatch;
 use crate::store::{Counter, Found, GroupWriter, Store, StoreError};
 
@@ -38,7 +38,7 @@ pub struct Engine<C> {
     group_since: Option<Duration>,
     /// Whom to tell once the group is durable.
     pub(super) on_stored: Vec<Box<dyn FnOnce() + Send>>,
-    pub(super) model: Option<CheckedModel>,
+    pub(super) models: Models,
     pub(super) outgoing: Outgoing,
     /// Set when the process shall end: a commit that fails is not tried for ever then.
     pub(super) stop: Arc<AtomicBool>,
@@ -98,7 +98,7 @@ impl<C: Clock> Engine<C> {
             group: GroupWriter::default(),
             group_since: None,
             on_stored: Vec::new(),
-            model: None,
+            models: Models::default(),
             outgoing: Arc::new(|| ()),
             stop,
             last_report: since_boot,
@@ -113,7 +113,7 @@ impl<C: Clock> Engine<C> {
             |names, checkpoint| State::from_checkpoint(checkpoint, names, length, since_boot),
             |names, state, group| state.apply(names, group, since_boot),
         )?;
-        self.load_model()?;
+        self.load_models()?;
         self.adopt_length()
     }
 
@@ -126,7 +126,7 @@ impl<C: Clock> Engine<C> {
     /// The version of the model in use; 0 for none.
     #[must_use]
     pub fn model_version(&self) -> ModelVersion {
-        self.model.as_ref().map_or(ModelVersion(0), CheckedModel::version)
+        self.models.version()
     }
 
     /// Says whom to call after a commit that appended frames.

@@ -1,5 +1,6 @@
 //! From events to frames: [`engine`] takes batches, [`counting`] judges each event and counts it in one of the
-//! [`windows`], [`watermark`] says when a window closes, and [`closing`] scores it and makes its frame. [`state`] is what
+//! [`windows`], [`watermark`] says when a window closes, and [`closing`] scores it and makes its frame; [`trial`]
+//! counts what a new model makes of it. [`state`] is what
 //! all of this adds up to, and what a restart builds anew from the log.
 
 pub mod clock;
@@ -10,6 +11,7 @@ mod engine;
 mod offers;
 mod settings;
 pub mod state;
+mod trial;
 pub mod watermark;
 pub mod windows;
 

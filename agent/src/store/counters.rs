@@ -27,36 +27,49 @@ pub enum Counter {
     ModelsRefused,
     /// Damaged databases set aside before this one.
     DatabasesSetAside,
+    /// Models that were in use and gave way to the one before.
+    ModelsRolledBack,
+    /// Models that passed their trial.
+    ModelTrialsPassed,
+    /// Signing keys that handed over to others.
+    KeysHandedOver,
 }
 
 impl Counter {
-    const OTHERS: [Self; 8] = [
-        Self::Events,
-        Self::KeyOverflow,
-        Self::TextCut,
-        Self::UnknownLines,
-        Self::WindowsClosed,
-        Self::ModelsActivated,
-        Self::ModelsRefused,
-        Self::DatabasesSetAside,
+    /// What is no loss, by its number in the file. Losses count from 0 up, as on the wire.
+    const OTHERS: [(Self, u8); 11] = [
+        (Self::Events, 64),
+        (Self::KeyOverflow, 65),
+        (Self::TextCut, 66),
+        (Self::UnknownLines, 67),
+        (Self::WindowsClosed, 68),
+        (Self::ModelsActivated, 69),
+        (Self::ModelsRefused, 70),
+        (Self::DatabasesSetAside, 71),
+        (Self::ModelsRolledBack, 80),
+        (Self::ModelTrialsPassed, 81),
+        (Self::KeysHandedOver, 82),
     ];
-    /// Losses count from 0 up, as on the wire; everything else from here.
-    const FIRST_OTHER: u8 = 64;
 
     /// Every counter, losses first.
     pub fn all() -> impl Iterator<Item = Self> {
-        LossReason::ALL.into_iter().map(Self::Lost).chain(Self::OTHERS)
+        LossReason::ALL
+            .into_iter()
+            .map(Self::Lost)
+            .chain(Self::OTHERS.into_iter().map(|(counter, _)| counter))
     }
 
     /// The number the counter has in the file.
     #[must_use]
     pub fn code(self) -> u8 {
-        let place =
-            |found: Option<usize>| found.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX);
-        match self {
-            Self::Lost(reason) => place(LossReason::ALL.iter().position(|known| *known == reason)),
-            other => Self::FIRST_OTHER + place(Self::OTHERS.iter().position(|known| *known == other)),
-        }
+        let code = match self {
+            Self::Lost(reason) => {
+                let place = LossReason::ALL.iter().position(|known| *known == reason);
+                place.and_then(|place| u8::try_from(place).ok())
+            }
+            other => Self::OTHERS.into_iter().find_map(|(known, code)| (known == other).then_some(code)),
+        };
+        code.unwrap_or(u8::MAX)
     }
 
     /// The counter of that number.
@@ -78,6 +91,9 @@ impl Counter {
             Self::ModelsActivated => "models_activated",
             Self::ModelsRefused => "models_refused",
             Self::DatabasesSetAside => "databases_set_aside",
+            Self::ModelsRolledBack => "models_rolled_back",
+            Self::ModelTrialsPassed => "model_trials_passed",
+            Self::KeysHandedOver => "keys_handed_over",
         }
     }
 }
@@ -148,6 +164,7 @@ mod tests {
         assert_eq!(Counter::Lost(LossReason::OutboxAge).code(), 0);
         assert_eq!(Counter::Events.code(), 64);
         assert_eq!(Counter::DatabasesSetAside.code(), 71);
+        assert_eq!(Counter::ModelsRolledBack.code(), 80);
         assert_eq!(Counter::from_code(200), None);
     }
 }

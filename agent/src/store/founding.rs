@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::change::{self, Change};
 use super::checkpoint::Checkpoint;
 use super::counters::Counter;
-use super::{StoreError, log, outbox, schema};
+use super::{StoreError, log, models, outbox, schema};
 
 /// What was found where the database should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ fn open_sound(path: &Path, start: StreamStart) -> Result<(Connection, Found), St
         // Whole pages may still hold what no agent writes.
         outbox::bounds(&connection)?;
         log::checkpoint(&connection)?;
+        models::memory(&connection)?;
         return Ok((connection, Found::Database));
     }
     let transaction = connection.transaction()?;

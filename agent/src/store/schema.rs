@@ -49,11 +49,15 @@ CREATE TABLE windows (
     closed INTEGER NOT NULL,
     body   BLOB NOT NULL
 ) STRICT;
-CREATE TABLE model (
-    id        INTEGER PRIMARY KEY CHECK (id = 1),
+CREATE TABLE models (
+    slot      INTEGER PRIMARY KEY CHECK (slot IN (1, 2)),
     version   INTEGER NOT NULL,
     activated INTEGER NOT NULL,
     bundle    BLOB NOT NULL
+) STRICT;
+CREATE TABLE model_memory (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    body BLOB NOT NULL
 ) STRICT;
 ";
 

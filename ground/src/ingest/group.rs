@@ -115,12 +115,13 @@ impl<'a> Group<'a> {
             }
             Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
         };
-        let AgentStatus { release, model, stream, .. } = status;
+        let AgentStatus { release, model, stream, cohort, .. } = status;
         let contact = (!retained).then_some(self.now);
         let aircraft = self.aircraft(tail);
         aircraft.online = Some(true);
         aircraft.last_contact = contact.or(aircraft.last_contact);
         (aircraft.release, aircraft.model, aircraft.stream) = (Some(release), Some(model), Some(stream));
+        aircraft.cohort = Some(cohort.as_str().to_owned());
         // An aircraft that has just connected is told at once how far the ground is.
         let key = (tail.clone(), stream);
         if self.stored.contains_key(&key) {
@@ -136,6 +137,7 @@ impl<'a> Group<'a> {
             release: None,
             model: None,
             stream: None,
+            cohort: None,
         })
     }
 

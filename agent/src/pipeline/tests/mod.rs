@@ -2,9 +2,12 @@
 
 mod counting;
 mod durability;
+mod keys;
 mod models;
 mod outbox;
 mod replay;
+mod rollout;
+mod trials;
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
