@@ -70,8 +70,8 @@ impl Fleet {
 }
 
 /// One window in which nearly everybody fails at one point, and the event that closes it.
-fn send_a_window(folder: &Path, socket: PathBuf) {
-    let mut producer = Producer::new("portal", folder, &socket);
+fn send_a_window(folder: &Path, socket: &Path) {
+    let mut producer = Producer::new("portal", folder, socket);
     let faults = [("DHCP", "no address available", 40, 4), ("AUTH", "EAP timeout", 2, 32)];
     for (point, description, fails, successes) in faults {
         for number in 0..fails + successes {
@@ -113,7 +113,7 @@ fn flies(target: Target) {
         (aircraft.status()["model"]["version"] == 1).then_some(())
     });
 
-    send_a_window(path, aircraft.event_socket());
+    send_a_window(path, &aircraft.event_socket());
     eventually("the window to arrive", LIMIT, || scored_on_the_ground(&fleet.ground, "DHCP").ok());
     eventually("the ground to say so", LIMIT, || aircraft.has_sent_all().then_some(()));
     for point in ["DHCP", "AUTH"] {
