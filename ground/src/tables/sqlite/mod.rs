@@ -9,7 +9,8 @@ mod schema;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::Rate;
@@ -27,6 +28,8 @@ use crate::config::TablesConfig;
 
 /// How long a write waits for another process's.
 const BUSY: Duration = Duration::from_secs(20);
+/// Where that is asked for again and again.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 /// Statements kept compiled: every INSERT and DELETE of a window, in seven tables, and some more.
 const STATEMENTS: usize = 64;
 
@@ -132,13 +135,28 @@ fn connect(path: &Path, names: &Names, access: Access) -> Result<Connection, Tab
     }
     if access == Access::Write {
         let prepare = |connection: &mut Connection| -> rusqlite::Result<()> {
-            connection.pragma_update(None, "journal_mode", "WAL")?;
+            use_write_ahead_log(connection)?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             schema::create(connection, names)
         };
         prepare(&mut connection).map_err(|error| cannot(&error))?;
     }
     Ok(connection)
+}
+
+/// SQLite itself does not wait for other connections here: they could be waiting for this one.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let until = Instant::now() + BUSY;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if is_busy(&error) && Instant::now() < until => thread::sleep(BETWEEN_ATTEMPTS),
+            done => return done,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// Says where a database's failure happened.
