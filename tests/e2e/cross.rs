@@ -2,7 +2,7 @@
 //! for. mosquitto asks it for its certificate, it takes a model, counts a window of events, scores and sends it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use cabinwatch_tests::aircraft::Aircraft;
