@@ -63,10 +63,13 @@ pub(super) async fn connect(address: &Address, config: &TablesConfig) -> Result<
         }
         (user, password) => builder = builder.user(user, password.unwrap_or_default()),
     }
-    builder
-        .build()
-        .await
-        .map_err(|error| TablesError::Open { place: address.to_string(), message: explain(&error, config) })
+    let failed = |message| TablesError::Open { place: address.to_string(), message };
+    // The driver bounds each step, but now and then goes on waiting after a connection that broke early.
+    let patience = 3 * (connect_timeout + seconds(config.request_timeout_seconds));
+    match tokio::time::timeout(patience, builder.build()).await {
+        Ok(session) => session.map_err(|error| failed(explain(&error, config))),
+        Err(_) => Err(failed(format!("there is no session after {patience:?}"))),
+    }
 }
 
 fn profile(config: &TablesConfig) -> ExecutionProfile {
