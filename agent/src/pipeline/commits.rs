@@ -23,10 +23,14 @@ const IDLE_KEYS: usize = 1024;
 impl<C: Clock> Engine<C> {
     /// Ends the group: what it counts is noted in the state, and its bytes go into the change that is begun here.
     pub(super) fn begin_change(&mut self) -> Change {
-        let mut change = Change::at(self.clock.wall().seconds());
+        let mut change = Change::at(self.now_seconds());
+        self.group_since = None;
         if !self.group.is_empty() {
-            let watermark = self.state.watermark.at(self.clock.since_boot());
-            let (body, cursors, counts) = self.group.finish(watermark);
+            let (events, head) = (self.group.len(), self.group_head());
+            let (body, cursors, counts) = self.group.finish(head);
+            if self.holding {
+                self.state.hold(self.store.next_group(), body.len() as u64, events);
+            }
             self.state.note(cursors, &counts, change.at);
             change.keys = self.store.take_unwritten_keys();
             change.group = Some(body);
@@ -55,7 +59,11 @@ impl<C: Clock> Engine<C> {
     /// Writes a change with the state after it.
     pub(super) fn write_checkpoint(&mut self, mut change: Change) -> Result<(), StoreError> {
         change.keys_in_use = self.store.keys_in_memory();
+        if !self.holding {
+            self.state.clock.newest = Some(self.now());
+        }
         change.checkpoint = Some(self.state.to_checkpoint(self.clock.since_boot()));
+        change.clock = Some(self.trust);
         self.write(&change)
     }
 
@@ -65,6 +73,9 @@ impl<C: Clock> Engine<C> {
         if change.group.is_none() {
             self.on_stored.drain(..).for_each(|tell| tell());
             return Ok(());
+        }
+        if self.state.provisional.is_some_and(|held| held.bytes >= self.settings.clock.provisional_bytes) {
+            self.keeper.lose_patience();
         }
         if self.store.bytes_since_checkpoint() >= CHECKPOINT_BYTES {
             self.write_checkpoint(change)?;
@@ -108,7 +119,7 @@ impl<C: Clock> Engine<C> {
     }
 
     /// Scores windows and writes them, their frames, and what the ground must hear of losses, in one transaction.
-    fn close(&mut self, windows: Vec<(UnixSeconds, OpenWindow)>) -> Result<(), StoreError> {
+    pub(super) fn close(&mut self, windows: Vec<(UnixSeconds, OpenWindow)>) -> Result<(), StoreError> {
         let model = self.model.take();
         let view = model.as_ref().and_then(CheckedModel::view);
         let closed: Vec<_> =
@@ -139,7 +150,7 @@ impl<C: Clock> Engine<C> {
 
     fn score(&mut self, start: UnixSeconds, window: &OpenWindow, model: Option<&Model<'_>>) -> ClosedWindow {
         let end = UnixSeconds(start.0.saturating_add(i64::from(window.seconds())));
-        self.state.closed_through = self.state.closed_through.max(Some(end));
+        self.state.closed.close(start, end);
         let closed = ClosedWindow::score(start, window, |key| self.store.key_in_memory(key), model);
         let alarms = closed.rows.iter().filter(|row| row.alarms.any()).count();
         tracing::info!(%start, keys = closed.rows.len(), alarms, "a window is closed");
@@ -204,7 +215,8 @@ impl<C: Clock> Engine<C> {
     /// Removes what exceeds the limits, and counts the frames among it as lost.
     fn remove_excess(&mut self) -> Result<(), StoreError> {
         self.last_housekeeping = self.clock.since_boot();
-        let removal = self.store.plan_removal(&self.settings.retention, self.clock.wall().seconds())?;
+        let held = self.state.provisional.map(|held| held.from);
+        let removal = self.store.plan_removal(&self.settings.retention, self.now_seconds(), held)?;
         if removal == Removal::default() {
             return Ok(());
         }

@@ -16,7 +16,7 @@ use crate::store::{Counter, Counts, KeyId, LoggedEvent, Store, StoreError};
 pub struct CountingLimits {
     /// How long after its end a window stays open, in seconds.
     pub lateness_seconds: u32,
-    /// How far ahead of the wall clock an event may be dated, in seconds.
+    /// How far ahead of the agent's time an event may be dated, in seconds.
     pub max_future_seconds: u32,
     /// Most keys of each state in one window.
     pub keys: usize,
@@ -27,8 +27,8 @@ pub struct CountingLimits {
 /// When an event came in.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// By the wall clock.
-    pub wall: UnixMillis,
+    /// By the agent's time.
+    pub now: UnixMillis,
     /// By the boot clock.
     pub since_boot: Duration,
 }
@@ -50,7 +50,7 @@ pub fn count(
         counts.add(Counter::Lost(reason), 1);
         return Ok(None);
     }
-    state.watermark.observe(event.at, arrival.wall, arrival.since_boot);
+    state.watermark.observe(event.at, arrival.now, arrival.since_boot);
     let (key, was_cut) = event.key.bounded();
     counts.add(Counter::TextCut, u64::from(was_cut));
     let Some(key) = count_key(&Event { key, ..*event }, limits, state, store, counts)? else {
@@ -66,7 +66,7 @@ fn lost_in_time(
     limits: &CountingLimits,
     state: &State,
 ) -> Option<LossReason> {
-    let ahead = event.at.0.saturating_sub(arrival.wall.0);
+    let ahead = event.at.0.saturating_sub(arrival.now.0);
     if ahead > i64::from(limits.max_future_seconds) * 1000 {
         return Some(LossReason::Future);
     }
@@ -75,7 +75,7 @@ fn lost_in_time(
     let due = watermark
         .is_some_and(|watermark| super::windows::is_due(window.end(), watermark, limits.lateness_seconds));
     // Both: the watermark alone would open a window again whose lateness was raised after it closed.
-    let closed = state.closed_through.is_some_and(|through| window.start() < through);
+    let closed = state.closed.contains(window.start());
     (due || closed).then_some(LossReason::Late)
 }
 
@@ -108,4 +108,32 @@ fn count_key(
     let id = store.intern(key)?;
     window.count(store.key(id)?, event.state);
     Ok(Some(id))
+}
+
+/// The number of an event's key before its window is known: its own, or one for overflow; none where even its point does
+/// not fit into memory.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn intern(
+    event: &Event<'_>,
+    keys_in_memory: usize,
+    store: &mut Store,
+    counts: &mut Counts,
+) -> Result<Option<KeyId>, StoreError> {
+    if let Some(known) = store.known_key(event.key) {
+        return Ok(Some(known));
+    }
+    if store.keys_in_memory_count() < keys_in_memory {
+        return store.intern(event.key).map(Some);
+    }
+    let key = match event.state {
+        EventState::Fail => FaultKey::OTHER,
+        EventState::Success => FaultKey { description: "", ..event.key },
+    };
+    if key != FaultKey::OTHER && store.known_key(key).is_none() {
+        return Ok(None);
+    }
+    counts.add(Counter::KeyOverflow, 1);
+    store.intern(key).map(Some)
 }

@@ -1,6 +1,7 @@
 //! From events to frames: [`engine`] takes batches, [`counting`] judges each event and counts it in one of the
 //! [`windows`], [`watermark`] says when a window closes, and [`closing`] scores it and makes its frame. [`state`] is what
-//! all of this adds up to, and what a restart builds anew from the log.
+//! all of this adds up to, and what a restart builds anew from the log. [`timekeeping`] knows what time it is; what comes
+//! before it does is stored and counted later.
 
 pub mod clock;
 pub mod closing;
@@ -9,7 +10,10 @@ pub mod counting;
 mod engine;
 mod offers;
 mod settings;
+mod redating;
 pub mod state;
+pub mod timekeeping;
+mod timing;
 pub mod watermark;
 pub mod windows;
 

@@ -11,7 +11,7 @@ use crate::store::{Change, Counter, ModelChange, StoreError};
 impl<C: Clock> Engine<C> {
     /// Judges an offered bundle and acts on it.
     pub(super) fn take_model(&mut self, bundle: Vec<u8>) -> Result<(), StoreError> {
-        match model::judge(&bundle, &self.settings.demands, self.model.as_ref(), self.clock.wall()) {
+        match model::judge(&bundle, &self.settings.demands, self.model.as_ref(), self.now()) {
             Offer::Activate(checked) => self.activate(checked, bundle),
             Offer::AlreadyActive => {
                 tracing::debug!("the offered model is the one in use");
@@ -71,7 +71,7 @@ impl<C: Clock> Engine<C> {
     }
 
     fn push_model_report(&self, change: &mut Change, version: ModelVersion, outcome: ModelOutcome) {
-        let at = self.clock.wall().seconds();
+        let at = self.now_seconds();
         self.push_frame(change, &Frame::Model(ModelReport { version, at, outcome }));
     }
 }

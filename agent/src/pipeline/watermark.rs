@@ -5,41 +5,52 @@ use std::time::Duration;
 use cabinwatch_shared::time::UnixMillis;
 
 /// Follows the newest event, and the boot clock while no events come, so that windows close in silence too. It never
-/// goes back, whatever the wall clock does.
+/// goes back, whatever the wall clock does; only [`Self::reset`] moves it anywhere.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watermark {
-    /// The mark, and the boot clock when it stood there.
-    last: Option<(UnixMillis, Duration)>,
+    /// Where it was last set.
+    at: Option<UnixMillis>,
+    /// The boot clock then; none while it stands still.
+    then: Option<Duration>,
 }
 
 impl Watermark {
-    /// Goes on from a stored mark. How long the agent was away is unknown, so time begins again now.
+    /// A stored mark. It stands still until [`Self::go_on`].
     #[must_use]
-    pub fn resume(at: Option<UnixMillis>, since_boot: Duration) -> Self {
-        Self { last: at.map(|at| (at, since_boot)) }
+    pub const fn standing(at: Option<UnixMillis>) -> Self {
+        Self { at, then: None }
+    }
+
+    /// Lets it run from now on. How long the agent was away is unknown, so time begins again now.
+    pub fn go_on(&mut self, since_boot: Duration) {
+        self.then = Some(since_boot);
+    }
+
+    /// Sets it where the clock has been found to stand.
+    pub fn reset(&mut self, at: UnixMillis, since_boot: Duration) {
+        *self = Self { at: Some(at), then: Some(since_boot) };
     }
 
     /// Where the mark stands; nowhere before the first event.
     #[must_use]
     pub fn at(&self, since_boot: Duration) -> Option<UnixMillis> {
-        self.last.map(|(at, then)| {
-            let elapsed = i64::try_from(since_boot.saturating_sub(then).as_millis()).unwrap_or(i64::MAX);
-            UnixMillis(at.0.saturating_add(elapsed))
-        })
+        let elapsed = self.then.map_or(Duration::ZERO, |then| since_boot.saturating_sub(then));
+        let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        self.at.map(|at| UnixMillis(at.0.saturating_add(elapsed)))
     }
 
     /// The mark as it was last set.
     #[must_use]
-    pub fn stored(&self) -> Option<UnixMillis> {
-        self.last.map(|(at, _)| at)
+    pub const fn stored(&self) -> Option<UnixMillis> {
+        self.at
     }
 
-    /// Takes note of an event. One that is dated ahead of the wall clock moves the mark only as far as that clock:
-    /// else a single source whose clock runs ahead would make everybody else's events late.
-    pub fn observe(&mut self, event: UnixMillis, wall: UnixMillis, since_boot: Duration) {
-        let seen = event.min(wall);
-        let at = self.at(since_boot).map_or(seen, |at| at.max(seen));
-        self.last = Some((at, since_boot));
+    /// Takes note of an event. One that is dated ahead of the clock moves the mark only as far as that clock: else a
+    /// single source whose clock runs ahead would make everybody else's events late.
+    pub fn observe(&mut self, event: UnixMillis, now: UnixMillis, since_boot: Duration) {
+        let seen = event.min(now);
+        self.at = Some(self.at(since_boot).map_or(seen, |at| at.max(seen)));
+        self.then = Some(since_boot);
     }
 }
 
@@ -80,8 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn after_a_restart_it_goes_on_from_where_it_stood() {
-        let watermark = Watermark::resume(Some(UnixMillis(5_000)), seconds(3));
-        assert_eq!(watermark.at(seconds(4)), Some(UnixMillis(6_000)));
+    fn after_a_restart_it_goes_on_from_where_it_stood_once_it_is_let() {
+        let mut watermark = Watermark::standing(Some(UnixMillis(5_000)));
+        assert_eq!(watermark.at(seconds(100)), Some(UnixMillis(5_000)));
+        watermark.go_on(seconds(103));
+        assert_eq!(watermark.at(seconds(104)), Some(UnixMillis(6_000)));
     }
 }

@@ -125,6 +125,11 @@ impl OpenWindows {
         self.take_where(|_, window| window.seconds != seconds)
     }
 
+    /// Takes out all windows, oldest first.
+    pub fn take_all(&mut self) -> Vec<(UnixSeconds, OpenWindow)> {
+        std::mem::take(&mut self.0).into_iter().collect()
+    }
+
     fn take_where(
         &mut self,
         leaves: impl Fn(UnixSeconds, &OpenWindow) -> bool,

@@ -7,6 +7,7 @@ use cabinwatch_shared::wire::LossReason;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::closed::Closed;
 use super::counters::Counts;
 use super::group::KeyId;
 
@@ -18,8 +19,8 @@ const CHECKPOINT_VERSION: u8 = 1;
 pub struct Checkpoint {
     /// How far event time has come.
     pub watermark: Option<UnixMillis>,
-    /// Windows that begin before this instant have been closed.
-    pub closed_through: Option<UnixSeconds>,
+    /// Which windows have been closed.
+    pub closed: Closed,
     /// The window length the groups behind this checkpoint are counted with, in seconds; 0 before the first event.
     pub window_seconds: u32,
     /// The windows that are open.
@@ -32,6 +33,52 @@ pub struct Checkpoint {
     pub unreported: BTreeMap<LossReason, LossSpan>,
     /// Fingerprint of the bundle that was refused last.
     pub refused_bundle: Option<u64>,
+    /// What was known of the time of day.
+    pub clock: ClockRecord,
+    /// Groups whose events wait for a time of day.
+    pub provisional: Option<ProvisionalSpan>,
+    /// How the stream began, where no frame has told the ground yet.
+    pub unannounced: Option<StreamCause>,
+}
+
+/// What was known of the time of day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockRecord {
+    /// The newest instant at which the agent had a time of day: it is later now.
+    pub newest: Option<UnixMillis>,
+    /// Since when it is trusted, or doubted, as it is now; nothing as long as there is no time of day.
+    pub since: Option<UnixSeconds>,
+    /// The last step of the wall clock while the agent ran.
+    pub last_step: Option<StepRecord>,
+}
+
+/// A step of the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// When, in the agent's time.
+    pub at: UnixSeconds,
+    /// How far, in milliseconds; forward is positive.
+    pub by_millis: i64,
+}
+
+/// Groups whose events are dated by the boot clock alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvisionalSpan {
+    /// The first of them. All that came after it are.
+    pub from: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Events in them.
+    pub events: u64,
+}
+
+/// Why a stream began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StreamCause {
+    /// There was no database.
+    NoDatabase,
+    /// A damaged one was set aside.
+    DatabaseSetAside,
 }
 
 /// The counts of one open window.
@@ -90,9 +137,12 @@ mod tests {
     #[test]
     fn a_checkpoint_is_these_bytes() {
         let span = LossSpan { count: 1, since: UnixSeconds(2), until: UnixSeconds(3) };
+        let mut closed = Closed::default();
+        closed.resume(UnixMillis(200_000), false);
+        closed.close(UnixSeconds(0), UnixSeconds(300));
         let checkpoint = Checkpoint {
             watermark: Some(UnixMillis(1000)),
-            closed_through: Some(UnixSeconds(300)),
+            closed,
             window_seconds: 300,
             windows: vec![WindowCounts {
                 start: UnixSeconds(300),
@@ -103,12 +153,19 @@ mod tests {
             counts: Counts::default(),
             unreported: BTreeMap::from([(LossReason::Late, span)]),
             refused_bundle: None,
+            clock: ClockRecord {
+                newest: Some(UnixMillis(1001)),
+                since: Some(UnixSeconds(1)),
+                last_step: Some(StepRecord { at: UnixSeconds(2), by_millis: -3 }),
+            },
+            provisional: Some(ProvisionalSpan { from: 5, bytes: 200, events: 9 }),
+            unannounced: Some(StreamCause::DatabaseSetAside),
         };
         let bytes = checkpoint.to_bytes().expect("encodes");
         let expected: &[&[u8]] = &[
             &[1],                         // version
             &[1, 0xd0, 0x0f],             // watermark 1000
-            &[1, 0xd8, 0x04],             // closed through 300
+            &[1, 0xd8, 0x04, 1, 0, 0, 0], // closed through 300, since 0; no other epoch
             &[0xac, 0x02],                // windows of 300 s
             &[1, 0xd8, 0x04, 0xac, 0x02], // one window from 300, 300 s
             &[1, 7, 2, 0],                // one tally: key 7, two failures
@@ -116,6 +173,10 @@ mod tests {
             &[0],                         // no counts
             &[1, 7, 1, 4, 6],             // one loss: late, 1, from 2 to 3
             &[0],                         // no refused bundle
+            &[1, 0xd2, 0x0f, 1, 2],       // the newest time 1001, trusted as it is since 1
+            &[1, 4, 5],                   // a step at 2, 3 ms back
+            &[1, 5, 0xc8, 0x01, 9],       // provisional from group 5: 200 bytes, 9 events
+            &[1, 1],                      // the stream began after a damaged database, untold
         ];
         assert_eq!(bytes, expected.concat());
         assert_eq!(Checkpoint::from_bytes(&bytes).expect("decodes"), checkpoint);

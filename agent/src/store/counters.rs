@@ -27,36 +27,50 @@ pub enum Counter {
     ModelsRefused,
     /// Damaged databases set aside before this one.
     DatabasesSetAside,
+    /// Steps of the wall clock that were noticed.
+    ClockSteps,
+    /// Times that a wall clock was taken for the time of day because nothing better came.
+    ClockGuesses,
+    /// Events that were stored before there was a time of day.
+    Provisional,
+    /// Events among them whose time was guessed in the end, not computed.
+    ProvisionalGuessed,
 }
 
 impl Counter {
-    const OTHERS: [Self; 8] = [
-        Self::Events,
-        Self::KeyOverflow,
-        Self::TextCut,
-        Self::UnknownLines,
-        Self::WindowsClosed,
-        Self::ModelsActivated,
-        Self::ModelsRefused,
-        Self::DatabasesSetAside,
+    /// Losses count from 0 up, as on the wire. The other counters' numbers stay what they are.
+    const OTHERS: [(Self, u8); 12] = [
+        (Self::Events, 64),
+        (Self::KeyOverflow, 65),
+        (Self::TextCut, 66),
+        (Self::UnknownLines, 67),
+        (Self::WindowsClosed, 68),
+        (Self::ModelsActivated, 69),
+        (Self::ModelsRefused, 70),
+        (Self::DatabasesSetAside, 71),
+        (Self::ClockSteps, 76),
+        (Self::ClockGuesses, 77),
+        (Self::Provisional, 78),
+        (Self::ProvisionalGuessed, 79),
     ];
-    /// Losses count from 0 up, as on the wire; everything else from here.
-    const FIRST_OTHER: u8 = 64;
 
     /// Every counter, losses first.
     pub fn all() -> impl Iterator<Item = Self> {
-        LossReason::ALL.into_iter().map(Self::Lost).chain(Self::OTHERS)
+        let others = Self::OTHERS.into_iter().map(|(counter, _)| counter);
+        LossReason::ALL.into_iter().map(Self::Lost).chain(others)
     }
 
     /// The number the counter has in the file.
     #[must_use]
     pub fn code(self) -> u8 {
-        let place =
-            |found: Option<usize>| found.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX);
-        match self {
-            Self::Lost(reason) => place(LossReason::ALL.iter().position(|known| *known == reason)),
-            other => Self::FIRST_OTHER + place(Self::OTHERS.iter().position(|known| *known == other)),
-        }
+        let found = match self {
+            Self::Lost(reason) => LossReason::ALL
+                .iter()
+                .position(|known| *known == reason)
+                .and_then(|place| u8::try_from(place).ok()),
+            other => Self::OTHERS.iter().find(|(known, _)| *known == other).map(|(_, code)| *code),
+        };
+        found.unwrap_or(u8::MAX)
     }
 
     /// The counter of that number.
@@ -78,6 +92,10 @@ impl Counter {
             Self::ModelsActivated => "models_activated",
             Self::ModelsRefused => "models_refused",
             Self::DatabasesSetAside => "databases_set_aside",
+            Self::ClockSteps => "clock_steps",
+            Self::ClockGuesses => "clock_guesses",
+            Self::Provisional => "provisional",
+            Self::ProvisionalGuessed => "provisional_guessed",
         }
     }
 }
@@ -148,6 +166,7 @@ mod tests {
         assert_eq!(Counter::Lost(LossReason::OutboxAge).code(), 0);
         assert_eq!(Counter::Events.code(), 64);
         assert_eq!(Counter::DatabasesSetAside.code(), 71);
+        assert_eq!(Counter::ClockSteps.code(), 76);
         assert_eq!(Counter::from_code(200), None);
     }
 }

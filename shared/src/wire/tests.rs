@@ -160,9 +160,10 @@ fn replies_are_these_bytes() {
         stream: StreamId(4),
         oldest: FrameSeq(5),
         newest: FrameSeq(6),
+        clock: ClockTrust::Doubtful,
     };
     LinkState::Online(status).write(&mut out).expect("encodes");
-    assert_eq!(out, [1, 0, 0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(out, [1, 0, 0, 1, 2, 3, 4, 5, 6, 2]);
     assert_eq!(LinkState::parse(&[1, 1]), Ok(LinkState::Offline));
     assert_eq!(LinkState::parse(&[1, 1, 0]), Err(WireError::Trailing));
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use super::folder::{self, SpoolFolder};
-use crate::sources::Cursor;
+use crate::sources::{Cursor, DatedBy};
 use crate::sources::clock::now;
 use crate::sources::lines::LineSplitter;
 use crate::sources::outlet::{BATCH_EVENTS, Fault, Outlet, STOP_CHECK};
@@ -92,7 +92,7 @@ impl<'a> SpoolSource<'a> {
         let start = self.reached.filter(|place| place.id == id).map_or(0, |place| place.offset);
         let (mut read, mut whole) = (start, start);
         let mut splitter = LineSplitter::new(self.max_line_bytes);
-        let mut taker = Taker::new(self.outlet, self.producers);
+        let mut taker = Taker::new(self.outlet, self.producers, DatedBy::Itself);
         loop {
             self.outlet.check()?;
             let mut chunk = vec![0; CHUNK_BYTES];
