@@ -62,7 +62,7 @@ impl<C: Clock> Engine<C> {
         if !self.holding {
             self.state.clock.newest = Some(self.now());
         }
-        change.checkpoint = Some(self.state.to_checkpoint(self.clock.since_boot()));
+        change.checkpoint = Some(self.state.to_checkpoint(self.moment()));
         change.clock = Some(self.trust);
         self.write(&change)
     }
@@ -91,8 +91,8 @@ impl<C: Clock> Engine<C> {
     }
 
     /// Closes the windows that nothing more is waited for.
-    pub(super) fn close_due_windows(&mut self, now: Duration) -> Result<(), StoreError> {
-        let Some(watermark) = self.state.watermark.at(now) else { return Ok(()) };
+    pub(super) fn close_due_windows(&mut self) -> Result<(), StoreError> {
+        let Some(watermark) = self.state.watermark.at(self.moment()) else { return Ok(()) };
         let lateness = self.settings.counting.lateness_seconds;
         if self.state.windows.next_due(lateness).is_none_or(|due| due > watermark) {
             return Ok(());
@@ -216,7 +216,7 @@ impl<C: Clock> Engine<C> {
     fn remove_excess(&mut self) -> Result<(), StoreError> {
         self.last_housekeeping = self.clock.since_boot();
         let held = self.state.provisional.map(|held| held.from);
-        let removal = self.store.plan_removal(&self.settings.retention, self.now_seconds(), held)?;
+        let removal = self.store.plan_removal(&self.settings.retention, self.aging_seconds(), held)?;
         if removal == Removal::default() {
             return Ok(());
         }

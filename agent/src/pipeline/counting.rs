@@ -1,14 +1,12 @@
 //! Judging one event: whether it still counts, in which window, and under which key.
 
-use std::time::Duration;
-
 use cabinwatch_shared::event::{Event, State as EventState};
 use cabinwatch_shared::fault_key::FaultKey;
-use cabinwatch_shared::time::UnixMillis;
 use cabinwatch_shared::window::Window;
 use cabinwatch_shared::wire::LossReason;
 
 use super::state::State;
+use super::watermark::Moment;
 use crate::store::{Counter, Counts, KeyId, LoggedEvent, Store, StoreError};
 
 /// The limits events are judged by.
@@ -24,15 +22,6 @@ pub struct CountingLimits {
     pub keys_in_memory: usize,
 }
 
-/// When an event came in.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    /// By the agent's time.
-    pub now: UnixMillis,
-    /// By the boot clock.
-    pub since_boot: Duration,
-}
-
 /// Counts an event in its window and returns what the log must hold of it; none if the event is lost. What happened
 /// besides is added to `counts`.
 ///
@@ -40,7 +29,7 @@ pub struct Arrival {
 /// When the database can't be read.
 pub fn count(
     event: &Event<'_>,
-    arrival: Arrival,
+    arrival: Moment,
     limits: &CountingLimits,
     state: &mut State,
     store: &mut Store,
@@ -50,7 +39,7 @@ pub fn count(
         counts.add(Counter::Lost(reason), 1);
         return Ok(None);
     }
-    state.watermark.observe(event.at, arrival.now, arrival.since_boot);
+    state.watermark.observe(event.at, arrival);
     let (key, was_cut) = event.key.bounded();
     counts.add(Counter::TextCut, u64::from(was_cut));
     let Some(key) = count_key(&Event { key, ..*event }, limits, state, store, counts)? else {
@@ -62,7 +51,7 @@ pub fn count(
 
 fn lost_in_time(
     event: &Event<'_>,
-    arrival: Arrival,
+    arrival: Moment,
     limits: &CountingLimits,
     state: &State,
 ) -> Option<LossReason> {
@@ -71,7 +60,7 @@ fn lost_in_time(
         return Some(LossReason::Future);
     }
     let window = Window::containing(event.at, state.length);
-    let watermark = state.watermark.at(arrival.since_boot);
+    let watermark = state.watermark.at(arrival);
     let due = watermark
         .is_some_and(|watermark| super::windows::is_due(window.end(), watermark, limits.lateness_seconds));
     // Both: the watermark alone would open a window again whose lateness was raised after it closed.

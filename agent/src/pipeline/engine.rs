@@ -12,10 +12,11 @@ use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::wire::ClockTrust;
 
 use super::clock::Clock;
-use super::counting::{self, Arrival};
+use super::counting;
 use super::settings::Settings;
 use super::state::State;
 use super::timekeeping::Timekeeper;
+use super::watermark::Moment;
 use super::{Input, Outgoing, timing};
 use crate::model::CheckedModel;
 use crate::sources::{DatedBy, EventBatch};
@@ -224,7 +225,7 @@ impl<C: Clock> Engine<C> {
     }
 
     fn count_batch(&mut self, batch: &EventBatch, boot: BootMillis, since_boot: Duration) -> Result<(), StoreError> {
-        let arrival = Arrival { now: self.state.closed.first_open(self.keeper.at(boot)), since_boot };
+        let arrival = Moment { now: self.state.closed.first_open(self.keeper.at(boot)), since_boot };
         let mut taken = 0;
         for event in batch.events() {
             let mut at = self.keeper.date(event.at, batch.dated_by, boot);
@@ -261,7 +262,7 @@ impl<C: Clock> Engine<C> {
         }
         // Before there is a time of day, nothing may be told that bears one.
         if !self.holding {
-            self.close_due_windows(now)?;
+            self.close_due_windows()?;
             self.report_losses(now)?;
         }
         self.keep_house(now)
@@ -273,7 +274,7 @@ impl<C: Clock> Engine<C> {
         let group = self.group_since.map(|since| (since + self.settings.group_wait).saturating_sub(now));
         let due = self.state.windows.next_due(self.settings.counting.lateness_seconds);
         let window = due.filter(|_| !self.holding).and_then(|due| {
-            let left = due.0.saturating_sub(self.state.watermark.at(now)?.0);
+            let left = due.0.saturating_sub(self.state.watermark.at(self.moment())?.0);
             Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
         });
         let clock = self.keeper.is_undecided().then_some(LOOK_AT_CLOCK);

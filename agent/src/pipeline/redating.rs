@@ -10,9 +10,10 @@ use cabinwatch_shared::event::Event;
 use cabinwatch_shared::time::UnixMillis;
 
 use super::clock::Clock;
-use super::counting::{self, Arrival};
+use super::counting;
 use super::engine::Engine;
 use super::timekeeping::RELEASED;
+use super::watermark::Moment;
 use crate::store::{
     BootId, BootMillis, Counter, EventGroup, GroupHead, GroupWriter, Redated, Stamp, StoreError, announcement,
 };
@@ -47,14 +48,10 @@ fn parse(body: &[u8]) -> Result<EventGroup<'_>, StoreError> {
 impl<C: Clock> Engine<C> {
     /// Dates what waited, counts it, and tells the ground of the stream if that had to wait, too: all in one
     /// transaction. What a guess would place before `not_before` happened then.
-    pub(super) fn redate(
-        &mut self,
-        not_before: Option<UnixMillis>,
-        since_boot: Duration,
-    ) -> Result<(), StoreError> {
+    pub(super) fn redate(&mut self, not_before: Option<UnixMillis>) -> Result<(), StoreError> {
         let span = self.state.provisional.take();
         let bodies = span.map_or_else(|| Ok(Vec::new()), |span| self.store.group_bodies(span.from))?;
-        let dating = Dating { earlier: self.earlier_boots(&bodies)?, not_before, since_boot };
+        let dating = Dating { earlier: self.earlier_boots(&bodies)?, not_before, since_boot: self.clock.since_boot() };
         let redated: Vec<_> = bodies
             .iter()
             .map(|(id, body)| self.redate_group(*id, body, &dating))
@@ -94,7 +91,7 @@ impl<C: Clock> Engine<C> {
         };
         let guess = dating.earlier.iter().find(|earlier| earlier.id == boot);
         let written = self.date(written, guess, dating);
-        let arrival = Arrival { now: written, since_boot: dating.since_boot };
+        let arrival = Moment { now: written, since_boot: dating.since_boot };
         let (mut writer, mut guessed) = (GroupWriter::default(), 0);
         for event in group.provisional() {
             let event = event.map_err(|_| StoreError::garbled("a group of events"))?;
@@ -115,8 +112,7 @@ impl<C: Clock> Engine<C> {
         counts.add(Counter::ProvisionalGuessed, guessed);
         group.cursors.iter().for_each(|cursor| writer.reach(cursor.clone()));
         writer.counts().merge(&group.counts);
-        let watermark = self.state.watermark.at(dating.since_boot);
-        let (dated, ..) = writer.finish(GroupHead::Dated { watermark });
+        let (dated, ..) = writer.finish(GroupHead::Dated { watermark: self.state.watermark.stored() });
         Ok(Redated { id, stored: written.seconds(), bytes_before: body.len() as u64, body: dated })
     }
 

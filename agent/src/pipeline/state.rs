@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
 use cabinwatch_shared::window::{Window, WindowLength};
 use cabinwatch_shared::wire::{LossFrame, LossReason};
 
-use super::watermark::Watermark;
+use super::watermark::{Moment, Watermark};
 use super::windows::OpenWindows;
 use crate::sources::Cursor;
 use crate::store::{
@@ -170,9 +169,9 @@ impl State {
 
     /// The state as a checkpoint.
     #[must_use]
-    pub fn to_checkpoint(&self, since_boot: Duration) -> Checkpoint {
+    pub fn to_checkpoint(&self, moment: Moment) -> Checkpoint {
         Checkpoint {
-            watermark: self.watermark.at(since_boot),
+            watermark: self.watermark.at(moment),
             closed: self.closed.clone(),
             window_seconds: self.length.as_seconds(),
             windows: self.windows.to_counts(),

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::counting;
 use super::engine::Engine;
 use super::timekeeping::{Adoption, Basis, ClockSettings, Passage, Reading, Step, Timekeeper};
+use super::watermark::Moment;
 use crate::sources::EventBatch;
 use crate::store::{BootId, BootMillis, Counter, Founded, GroupHead, ProvisionalEvent, StepRecord, StoreError};
 
@@ -68,19 +69,28 @@ pub(super) fn boot(clock: &impl Clock, settings: &ClockSettings) -> BootId {
 }
 
 impl<C: Clock> Engine<C> {
+    fn boot_millis(&self) -> BootMillis {
+        Reading::new(UnixMillis(0), self.clock.since_boot()).boot
+    }
+
+    /// This moment. Where there is no time of day, the earliest that it can be.
+    pub(super) fn moment(&self) -> Moment {
+        let since_boot = self.clock.since_boot();
+        Moment { now: self.keeper.at(Reading::new(UnixMillis(0), since_boot).boot), since_boot }
+    }
+
     /// The agent's time; the earliest that it can be where there is none.
     pub(super) fn now(&self) -> UnixMillis {
-        self.keeper.at(Reading::new(UnixMillis(0), self.clock.since_boot()).boot)
+        self.moment().now
     }
 
     /// What the group that is being filled is dated by.
     pub(super) fn group_head(&self) -> GroupHead {
-        let since_boot = self.clock.since_boot();
         if self.holding {
-            let written = Reading::new(UnixMillis(0), since_boot).boot;
+            let written = self.boot_millis();
             return GroupHead::Provisional { boot: self.boot, written };
         }
-        GroupHead::Dated { watermark: self.state.watermark.at(since_boot) }
+        GroupHead::Dated { watermark: self.state.watermark.at(self.moment()) }
     }
 
     /// Looks at the clocks and does what follows. Returns where the boot clock stands.
@@ -141,22 +151,32 @@ impl<C: Clock> Engine<C> {
         let first = std::mem::replace(&mut self.holding, false);
         match passage {
             Passage::Straight | Passage::Slowed => self.state.closed.resume(to, false),
-            Passage::LeapAhead => self.state.closed.resume(to, true),
+            Passage::LeapAhead => {
+                self.state.closed.resume(to, true);
+                // A start after months is no leap of the clock: the aircraft was parked.
+                if matches!(basis, Basis::Steady | Basis::Guess) {
+                    self.state.clock.unconfirmed += to.seconds().0.saturating_sub(earliest.seconds().0);
+                }
+            }
             Passage::LeapBack => {
+                self.state.clock.unconfirmed = 0;
                 let open = self.state.windows.take_all();
                 self.close(open)?;
                 self.state.closed.leap_back(to);
-                self.state.watermark.reset(to, since_boot);
+                self.state.watermark.reset(Moment { now: to, since_boot });
             }
+        }
+        if basis == Basis::Synchronised {
+            self.state.clock.unconfirmed = 0;
         }
         let changed = changed || passage != Passage::Straight;
         if !first {
             return if changed { self.commit_checkpoint() } else { Ok(()) };
         }
-        self.begin_time(since_boot)?;
+        self.begin_time()?;
         if changed || self.state.provisional.is_some() || self.state.unannounced.is_some() {
             self.redate_losses(earliest);
-            self.redate(not_before, since_boot)?;
+            self.redate(not_before)?;
         }
         match self.offered.take() {
             Some(bundle) => self.take_model(bundle),
@@ -166,16 +186,16 @@ impl<C: Clock> Engine<C> {
 
     /// Goes on with the time of day that was known before the database was made anew.
     pub(super) fn keep_time(&mut self) -> Result<(), StoreError> {
-        let (now, since_boot) = read(&self.clock);
+        let (now, _) = read(&self.clock);
         self.holding = false;
         self.note_trust(self.keeper.trust(now.boot), now.boot);
         self.state.closed.resume(self.keeper.at(now.boot), false);
-        self.begin_time(since_boot)?;
-        self.redate(None, since_boot)
+        self.begin_time()?;
+        self.redate(None)
     }
 
-    fn begin_time(&mut self, since_boot: Duration) -> Result<(), StoreError> {
-        self.state.watermark.go_on(since_boot);
+    fn begin_time(&mut self) -> Result<(), StoreError> {
+        self.state.watermark.go_on(self.moment());
         self.adopt_length()
     }
 
@@ -200,8 +220,15 @@ impl<C: Clock> Engine<C> {
         Ok(())
     }
 
-    /// Whom a change is dated for: the agent's time, in whole seconds.
+    /// The agent's time, in whole seconds.
     pub(super) fn now_seconds(&self) -> UnixSeconds {
         self.now().seconds()
+    }
+
+    /// The time by which things are old. A leap that nobody confirms, or one that is being made good, must not cost what
+    /// waits to be sent.
+    pub(super) fn aging_seconds(&self) -> UnixSeconds {
+        let ahead = self.keeper.ahead(self.boot_millis()) / 1000 + self.state.clock.unconfirmed;
+        UnixSeconds(self.now_seconds().0.saturating_sub(ahead))
     }
 }

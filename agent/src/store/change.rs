@@ -170,7 +170,8 @@ fn write_log(
             .execute(params![id, redated.stored.0, redated.body])?;
     }
     for id in &change.keys_in_use {
-        let sql = "UPDATE keys SET last_group = ?1 WHERE id = ?2";
+        // The next group may name it: it must outlive even the removal of all groups there are.
+        let sql = "UPDATE keys SET last_group = ?1 + 1 WHERE id = ?2";
         connection.prepare_cached(sql)?.execute(params![group, id.0])?;
     }
     Ok(())

@@ -50,6 +50,8 @@ pub struct ClockRecord {
     pub since: Option<UnixSeconds>,
     /// The last step of the wall clock while the agent ran.
     pub last_step: Option<StepRecord>,
+    /// How far time has leapt ahead on nobody's word, in seconds: nothing has grown so much older by that.
+    pub unconfirmed: i64,
 }
 
 /// A step of the wall clock.
@@ -157,6 +159,7 @@ mod tests {
                 newest: Some(UnixMillis(1001)),
                 since: Some(UnixSeconds(1)),
                 last_step: Some(StepRecord { at: UnixSeconds(2), by_millis: -3 }),
+                unconfirmed: 6,
             },
             provisional: Some(ProvisionalSpan { from: 5, bytes: 200, events: 9 }),
             unannounced: Some(StreamCause::DatabaseSetAside),
@@ -165,7 +168,8 @@ mod tests {
         let expected: &[&[u8]] = &[
             &[1],                         // version
             &[1, 0xd0, 0x0f],             // watermark 1000
-            &[1, 0xd8, 0x04, 1, 0, 0, 0], // closed through 300, since 0; no other epoch
+            &[1, 0xd8, 0x04, 1, 0x90, 0x03], // closed through 300, since 200
+            &[1, 0xd8, 0x04, 0, 0],       // those from before it through 300; no other epoch
             &[0xac, 0x02],                // windows of 300 s
             &[1, 0xd8, 0x04, 0xac, 0x02], // one window from 300, 300 s
             &[1, 7, 2, 0],                // one tally: key 7, two failures
@@ -174,7 +178,7 @@ mod tests {
             &[1, 7, 1, 4, 6],             // one loss: late, 1, from 2 to 3
             &[0],                         // no refused bundle
             &[1, 0xd2, 0x0f, 1, 2],       // the newest time 1001, trusted as it is since 1
-            &[1, 4, 5],                   // a step at 2, 3 ms back
+            &[1, 4, 5, 12],               // a step at 2, 3 ms back; a leap of 6 s unconfirmed
             &[1, 5, 0xc8, 0x01, 9],       // provisional from group 5: 200 bytes, 9 events
             &[1, 1],                      // the stream began after a damaged database, untold
         ];

@@ -24,6 +24,8 @@ pub struct Closed {
     through: Option<UnixSeconds>,
     /// Where the present epoch begins: since then, time has not leapt.
     from: Option<UnixSeconds>,
+    /// Of the windows that begin before the epoch, all that end by this: what was replayed in it, or still open.
+    below: Option<UnixSeconds>,
     /// Epochs that time has left by a leap ahead, oldest first.
     earlier: Vec<Span>,
     /// Windows ahead of the present, from epochs that time has left by a leap back.
@@ -53,8 +55,9 @@ impl Closed {
     /// Notes that the window `[start, end)` is closed.
     pub fn close(&mut self, start: UnixSeconds, end: UnixSeconds) {
         self.through = self.through.max(Some(end));
-        // History that is replayed lies before the time at which the epoch began.
-        self.from = self.from.map(|from| from.min(start));
+        if self.from.is_some_and(|from| start < from) {
+            self.below = self.below.max(Some(end));
+        }
         self.ahead.retain(|span| span.through > end);
     }
 
@@ -78,10 +81,11 @@ impl Closed {
     pub fn leap_back(&mut self, at: UnixMillis) {
         let at = at.seconds();
         let mut present = self.from.zip(self.through).map(|(from, through)| Span { from, through });
-        (self.from, self.through) = (Some(at), None);
+        (self.from, self.through) = (Some(at), self.below.take().filter(|below| *below <= at));
         while let Some(left) = present.take().or_else(|| self.earlier.pop()) {
             if left.through <= at {
-                (self.from, self.through) = (Some(left.from.min(at)), Some(left.through));
+                self.from = Some(left.from.min(at));
+                self.through = self.through.max(Some(left.through));
                 return;
             }
             if left.from < left.through {
@@ -160,10 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn replayed_history_belongs_to_the_epoch_it_was_replayed_in() {
+    fn history_that_was_replayed_ahead_of_the_present_stays_closed() {
         let mut closed = begun(100 * DAY);
-        close(&mut closed, [50 * DAY]);
-        assert_eq!(closed.epoch(), Some(seconds(50 * DAY)));
+        close(&mut closed, [50 * DAY, 100 * DAY]);
+        assert_eq!(closed.epoch(), Some(seconds(100 * DAY)));
+        closed.leap_back(seconds(60 * DAY).millis());
+        assert!(closed.contains(seconds(50 * DAY)) && !closed.contains(seconds(60 * DAY)));
+        assert!(closed.contains(seconds(100 * DAY)));
     }
 
     #[test]

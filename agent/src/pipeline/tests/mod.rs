@@ -1,5 +1,6 @@
 //! The engine on a real file, with clocks the tests set.
 
+mod clock;
 mod counting;
 mod durability;
 mod models;

@@ -187,7 +187,7 @@ impl Timekeeper {
     #[must_use]
     pub fn trust(&self, now: BootMillis) -> ClockTrust {
         let Some(adopted) = &self.adopted else { return ClockTrust::Provisional };
-        let slowed = adopted.slowing.is_some_and(|slowing| slowing.rest(now) > BOUND);
+        let slowed = self.ahead(now) > BOUND;
         let weak = match adopted.basis {
             Basis::Synchronised | Basis::Plausible => false,
             Basis::Steady => self.rule == TrustRule::Synchronised,
@@ -200,6 +200,12 @@ impl Timekeeper {
     #[must_use]
     pub fn at(&self, boot: BootMillis) -> UnixMillis {
         self.adopted.as_ref().map_or_else(|| self.earliest(boot), |adopted| adopted.at(boot))
+    }
+
+    /// How far the time given out is ahead of what is believed, in milliseconds: it goes slowly to make that good.
+    #[must_use]
+    pub fn ahead(&self, now: BootMillis) -> i64 {
+        self.adopted.and_then(|adopted| adopted.slowing).map_or(0, |slowing| slowing.rest(now))
     }
 
     /// Time has gone on since the newest time known; how long the agent was away is unknown.

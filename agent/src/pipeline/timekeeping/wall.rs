@@ -9,6 +9,9 @@ use crate::store::BootMillis;
 /// Differences up to this are followed, in milliseconds: a disciplined clock drifts, and is corrected, by less.
 pub const BOUND: i64 = 2_000;
 
+/// What is dated further ahead of the clock than this, in milliseconds, was dated by another one: a day.
+const FURTHEST_AHEAD: i64 = 86_400_000;
+
 /// Most stretches that are remembered; a clock that steps more often has lost its older dates.
 const MOST_STRETCHES: usize = 8;
 
@@ -102,16 +105,17 @@ impl WallClock {
         (self.present.from.0.saturating_sub(BOUND)..=now.0.saturating_add(BOUND)).contains(&at)
     }
 
-    /// When it showed this instant: the last time, if it did so more than once. What lies ahead of it is placed there;
-    /// for what it never showed since the boot there is no answer.
+    /// When it showed this instant; where it did so more than once, the time nearest to now. A date that is a little
+    /// ahead of the clock is placed ahead of now. For what it has not shown since the boot there is no answer.
     pub(super) fn boot_time(&self, stamp: UnixMillis, now: BootMillis) -> Option<BootMillis> {
         let place = |stretch: &Stretch, latest: i64| {
             let at = stamp.0.saturating_sub(stretch.offset);
-            let range = stretch.from.0.saturating_sub(BOUND)..=latest.saturating_add(BOUND);
+            let range = stretch.from.0.saturating_sub(BOUND)..=latest;
             range.contains(&at).then_some(BootMillis(at))
         };
-        place(&self.present, now.0)
-            .or_else(|| self.past.iter().rev().find_map(|stretch| place(stretch, stretch.until.0)))
-            .or_else(|| place(&self.present, i64::MAX))
+        let present = place(&self.present, now.0.saturating_add(FURTHEST_AHEAD));
+        let past = self.past.iter().rev();
+        let past = past.filter_map(|stretch| place(stretch, stretch.until.0.saturating_add(BOUND)));
+        present.into_iter().chain(past).min_by_key(|at| at.0.abs_diff(now.0))
     }
 }
