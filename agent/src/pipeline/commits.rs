@@ -61,6 +61,7 @@ impl<C: Clock> Engine<C> {
         change.keys_in_use = self.store.keys_in_memory();
         if !self.holding {
             self.state.clock.newest = Some(self.now());
+            self.state.clock.adopted = self.keeper.record(self.boot);
         }
         change.checkpoint = Some(self.state.to_checkpoint(self.moment()));
         change.clock = Some(self.trust);

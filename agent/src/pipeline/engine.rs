@@ -20,7 +20,7 @@ use super::watermark::Moment;
 use super::{Input, Outgoing, timing};
 use crate::model::CheckedModel;
 use crate::sources::{DatedBy, EventBatch};
-use crate::store::{BootId, BootMillis, Counter, Found, Founded, GroupWriter, Store, StoreError};
+use crate::store::{BootId, BootMillis, ClockRecord, Counter, Found, Founded, GroupWriter, Store, StoreError};
 
 /// How often retention looks at the database when nothing else makes it.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -110,10 +110,11 @@ impl<C: Clock> Engine<C> {
     ) -> Self {
         log_found(&path, &found);
         let since_boot = clock.since_boot();
+        let boot = timing::boot(&clock, &settings.clock);
         Self {
             state: State::new(settings.length),
-            keeper: timing::new_keeper(&clock, &settings.clock, None),
-            boot: timing::boot(&clock, &settings.clock),
+            keeper: timing::new_keeper(&clock, &settings.clock, &ClockRecord::default(), boot),
+            boot,
             holding: true,
             trust: store.bounds().map_or(ClockTrust::Provisional, |bounds| bounds.clock),
             step_told: None,
@@ -140,13 +141,11 @@ impl<C: Clock> Engine<C> {
             |names, checkpoint| State::from_checkpoint(checkpoint, names, length),
             |names, state, group| state.apply(names, group),
         )?;
-        let known = keeper.filter(|keeper| !keeper.is_provisional());
-        let is_known = known.is_some();
-        let newest = self.state.clock.newest;
-        self.keeper =
-            known.unwrap_or_else(|| timing::new_keeper(&self.clock, &self.settings.clock, newest));
+        self.keeper = keeper.filter(|keeper| !keeper.is_provisional()).unwrap_or_else(|| {
+            timing::new_keeper(&self.clock, &self.settings.clock, &self.state.clock, self.boot)
+        });
         self.load_model()?;
-        if is_known {
+        if !self.keeper.is_provisional() {
             self.keep_time()?;
         }
         self.mind_clock()?;

@@ -54,7 +54,7 @@ impl<C: Clock> Engine<C> {
         let dating = Dating { earlier: self.earlier_boots(&bodies)?, not_before, since_boot: self.clock.since_boot() };
         let redated: Vec<_> = bodies
             .iter()
-            .map(|(id, body)| self.redate_group(*id, body, &dating))
+            .filter_map(|(id, body)| self.redate_group(*id, body, &dating).transpose())
             .collect::<Result<_, _>>()?;
         let mut change = self.begin_change();
         change.redated = redated;
@@ -84,11 +84,15 @@ impl<C: Clock> Engine<C> {
         Ok(boots)
     }
 
-    fn redate_group(&mut self, id: u64, body: &[u8], dating: &Dating) -> Result<Redated, StoreError> {
+    /// Counts the events of a group; none where they are counted already, as those that came with the time are.
+    fn redate_group(
+        &mut self,
+        id: u64,
+        body: &[u8],
+        dating: &Dating,
+    ) -> Result<Option<Redated>, StoreError> {
         let group = parse(body)?;
-        let GroupHead::Provisional { boot, written } = group.head else {
-            return Err(StoreError::garbled("a group of events"));
-        };
+        let GroupHead::Provisional { boot, written } = group.head else { return Ok(None) };
         let guess = dating.earlier.iter().find(|earlier| earlier.id == boot);
         let written = self.date(written, guess, dating);
         let arrival = Moment { now: written, since_boot: dating.since_boot };
@@ -113,7 +117,8 @@ impl<C: Clock> Engine<C> {
         group.cursors.iter().for_each(|cursor| writer.reach(cursor.clone()));
         writer.counts().merge(&group.counts);
         let (dated, ..) = writer.finish(GroupHead::Dated { watermark: self.state.watermark.stored() });
-        Ok(Redated { id, stored: written.seconds(), bytes_before: body.len() as u64, body: dated })
+        let bytes_before = body.len() as u64;
+        Ok(Some(Redated { id, stored: written.seconds(), bytes_before, body: dated }))
     }
 
     /// The agent's time at an instant of a boot clock: this boot's, or an earlier one's.

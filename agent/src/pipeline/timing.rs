@@ -11,9 +11,9 @@ use super::clock::Clock;
 use super::counting;
 use super::engine::Engine;
 use super::timekeeping::{Adoption, Basis, ClockSettings, Passage, Reading, Step, Timekeeper};
-use super::watermark::Moment;
+use super::watermark::{Moment, Watermark};
 use crate::sources::EventBatch;
-use crate::store::{BootId, BootMillis, Counter, Founded, GroupHead, ProvisionalEvent, StepRecord, StoreError};
+use crate::store::{BootId, BootMillis, ClockRecord, Counter, Founded, GroupHead, ProvisionalEvent, StepRecord, StoreError};
 
 /// Two looks at the boot clock with one at the wall clock between them must not lie further apart than this, or a pause
 /// in between would look like a step.
@@ -41,13 +41,18 @@ fn newest_mark(clock: &impl Clock, settings: &ClockSettings) -> Option<UnixMilli
     settings.marks.iter().filter_map(|file| clock.touched(file)).max()
 }
 
-/// A keeper for a database that knows that time.
+/// A keeper that goes on from what the database knows.
 pub(super) fn new_keeper(
     clock: &impl Clock,
     settings: &ClockSettings,
-    newest: Option<UnixMillis>,
+    known: &ClockRecord,
+    boot: BootId,
 ) -> Timekeeper {
-    Timekeeper::start(settings, newest, read(clock).0)
+    let (now, _) = read(clock);
+    match known.adopted.filter(|adopted| adopted.boot == boot) {
+        Some(adopted) => Timekeeper::resume(settings, known.newest, &adopted, now),
+        None => Timekeeper::start(settings, known.newest, now),
+    }
 }
 
 /// How a stream that begins now is dated. A clock that would not be believed is not told to the ground.
@@ -107,7 +112,7 @@ impl<C: Clock> Engine<C> {
             self.note_trust(trust, now.boot);
         }
         match turn.adoption {
-            Some(adoption) => self.go_over(adoption, changed, since_boot)?,
+            Some(adoption) => self.go_over(adoption, changed)?,
             None if changed => self.commit_checkpoint()?,
             None => {}
         }
@@ -141,7 +146,7 @@ impl<C: Clock> Engine<C> {
 
     /// Goes over to a new time of day: the first since the start, or another one. `changed` says that there is
     /// something to write in any case.
-    fn go_over(&mut self, adoption: Adoption, changed: bool, since_boot: Duration) -> Result<(), StoreError> {
+    fn go_over(&mut self, adoption: Adoption, changed: bool) -> Result<(), StoreError> {
         let Adoption { basis, earliest, to, passage } = adoption;
         tracing::info!(?basis, ?passage, %to, "a time of day is adopted");
         self.group.counts().add(Counter::ClockGuesses, u64::from(basis == Basis::Guess));
@@ -153,23 +158,24 @@ impl<C: Clock> Engine<C> {
             Passage::Straight | Passage::Slowed => self.state.closed.resume(to, false),
             Passage::LeapAhead => {
                 self.state.closed.resume(to, true);
-                // A start after months is no leap of the clock: the aircraft was parked.
-                if matches!(basis, Basis::Steady | Basis::Guess) {
-                    self.state.clock.unconfirmed += to.seconds().0.saturating_sub(earliest.seconds().0);
-                }
+                self.state.clock.unconfirmed += to.seconds().0.saturating_sub(earliest.seconds().0);
             }
             Passage::LeapBack => {
                 self.state.clock.unconfirmed = 0;
-                let open = self.state.windows.take_all();
-                self.close(open)?;
-                self.state.closed.leap_back(to);
-                self.state.watermark.reset(Moment { now: to, since_boot });
+                if let Some(epoch) = self.state.closed.epoch() {
+                    let open = self.state.windows.take_after(epoch);
+                    self.close(open)?;
+                }
+                // What waited has happened since the boot; the first event says how far event time has come.
+                self.state.closed.leap_back(if first { self.keeper.at(BootMillis(0)) } else { to });
+                self.state.watermark = Watermark::default();
             }
         }
         if basis == Basis::Synchronised {
             self.state.clock.unconfirmed = 0;
         }
-        let changed = changed || passage != Passage::Straight;
+        let new_boot = self.state.clock.adopted.is_none_or(|adopted| adopted.boot != self.boot);
+        let changed = changed || new_boot || passage != Passage::Straight;
         if !first {
             return if changed { self.commit_checkpoint() } else { Ok(()) };
         }
@@ -184,14 +190,21 @@ impl<C: Clock> Engine<C> {
         }
     }
 
-    /// Goes on with the time of day that was known before the database was made anew.
+    /// Goes on with the time of day that is known: from before the agent started, or before the database was made anew.
     pub(super) fn keep_time(&mut self) -> Result<(), StoreError> {
-        let (now, _) = read(&self.clock);
+        let now = self.boot_millis();
+        let trust = self.keeper.trust(now);
+        let changed = trust != self.trust;
+        if changed {
+            self.note_trust(trust, now);
+        }
         self.holding = false;
-        self.note_trust(self.keeper.trust(now.boot), now.boot);
-        self.state.closed.resume(self.keeper.at(now.boot), false);
+        self.state.closed.resume(self.keeper.at(now), false);
         self.begin_time()?;
-        self.redate(None)
+        if changed || self.state.provisional.is_some() || self.state.unannounced.is_some() {
+            self.redate(None)?;
+        }
+        Ok(())
     }
 
     fn begin_time(&mut self) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ impl Moment {
 }
 
 /// Follows the newest event, and the clocks while no events come, so that windows close in silence too. It never goes
-/// back, whatever the wall clock does; only [`Self::reset`] moves it anywhere.
+/// back, whatever the wall clock does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watermark {
     /// Where it was last set.
@@ -42,11 +42,6 @@ impl Watermark {
     /// Lets it run from now on. How long the agent was away is unknown, so time begins again now.
     pub const fn go_on(&mut self, moment: Moment) {
         self.then = Some(moment);
-    }
-
-    /// Sets it where the clock has been found to stand.
-    pub const fn reset(&mut self, moment: Moment) {
-        *self = Self { at: Some(moment.now), then: Some(moment) };
     }
 
     /// Where the mark stands; nowhere before the first event.

@@ -125,9 +125,9 @@ impl OpenWindows {
         self.take_where(|_, window| window.seconds != seconds)
     }
 
-    /// Takes out all windows, oldest first.
-    pub fn take_all(&mut self) -> Vec<(UnixSeconds, OpenWindow)> {
-        std::mem::take(&mut self.0).into_iter().collect()
+    /// Takes out, oldest first, the windows that end after an instant.
+    pub fn take_after(&mut self, instant: UnixSeconds) -> Vec<(UnixSeconds, OpenWindow)> {
+        self.take_where(|start, window| window.end(start) > instant)
     }
 
     fn take_where(

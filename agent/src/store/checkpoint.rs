@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::closed::Closed;
 use super::counters::Counts;
-use super::group::KeyId;
+use super::group::{BootId, KeyId};
 
 /// The format this agent writes and reads; the first byte.
 const CHECKPOINT_VERSION: u8 = 1;
@@ -52,6 +52,23 @@ pub struct ClockRecord {
     pub last_step: Option<StepRecord>,
     /// How far time has leapt ahead on nobody's word, in seconds: nothing has grown so much older by that.
     pub unconfirmed: i64,
+    /// The time of day that was adopted. In the same boot it still holds.
+    pub adopted: Option<AdoptedRecord>,
+}
+
+/// A time of day, as an offset to the boot clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdoptedRecord {
+    /// Which boot it is good for.
+    pub boot: BootId,
+    /// How far it is ahead of the boot clock, in milliseconds.
+    pub offset: i64,
+    /// How far the agent's time was ahead of it, in milliseconds…
+    pub surplus: i64,
+    /// …and when, by the boot clock in milliseconds: since then it goes at half the speed.
+    pub slow_since: i64,
+    /// Whether there was a reason to believe it.
+    pub firm: bool,
 }
 
 /// A step of the wall clock.
@@ -160,6 +177,13 @@ mod tests {
                 since: Some(UnixSeconds(1)),
                 last_step: Some(StepRecord { at: UnixSeconds(2), by_millis: -3 }),
                 unconfirmed: 6,
+                adopted: Some(AdoptedRecord {
+                    boot: BootId(7),
+                    offset: 8,
+                    surplus: 0,
+                    slow_since: 9,
+                    firm: true,
+                }),
             },
             provisional: Some(ProvisionalSpan { from: 5, bytes: 200, events: 9 }),
             unannounced: Some(StreamCause::DatabaseSetAside),
@@ -179,6 +203,7 @@ mod tests {
             &[0],                         // no refused bundle
             &[1, 0xd2, 0x0f, 1, 2],       // the newest time 1001, trusted as it is since 1
             &[1, 4, 5, 12],               // a step at 2, 3 ms back; a leap of 6 s unconfirmed
+            &[1, 7, 16, 0, 18, 1],        // in boot 7 time is 8 ms ahead of the clock, and firm
             &[1, 5, 0xc8, 0x01, 9],       // provisional from group 5: 200 bytes, 9 events
             &[1, 1],                      // the stream began after a damaged database, untold
         ];

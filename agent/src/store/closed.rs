@@ -81,7 +81,11 @@ impl Closed {
     pub fn leap_back(&mut self, at: UnixMillis) {
         let at = at.seconds();
         let mut present = self.from.zip(self.through).map(|(from, through)| Span { from, through });
-        (self.from, self.through) = (Some(at), self.below.take().filter(|below| *below <= at));
+        (self.from, self.through) = (Some(at), None);
+        match self.below.take() {
+            Some(below) if below > at => self.ahead.push(Span { from: UnixSeconds(i64::MIN), through: below }),
+            below => self.through = below,
+        }
         while let Some(left) = present.take().or_else(|| self.earlier.pop()) {
             if left.through <= at {
                 self.from = Some(left.from.min(at));
@@ -171,6 +175,17 @@ mod tests {
         closed.leap_back(seconds(60 * DAY).millis());
         assert!(closed.contains(seconds(50 * DAY)) && !closed.contains(seconds(60 * DAY)));
         assert!(closed.contains(seconds(100 * DAY)));
+    }
+
+    #[test]
+    fn the_window_that_time_leapt_away_from_is_not_opened_again() {
+        let mut closed = begun(300);
+        closed.resume(seconds(40 * DAY).millis(), true);
+        // The leap made it due.
+        close(&mut closed, [300, 40 * DAY]);
+        closed.leap_back(seconds(400).millis());
+        assert!(closed.contains(seconds(300)) && !closed.contains(seconds(600)));
+        assert_eq!(closed.first_open(seconds(400).millis()), seconds(600).millis());
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub struct LoggedEvent {
 }
 
 /// Which boot of the machine a boot clock belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct BootId(pub u128);
 
 /// Milliseconds on the boot clock.

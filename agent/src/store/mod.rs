@@ -26,7 +26,7 @@ mod writer;
 
 pub use change::{Change, ModelChange, Redated, Removal, WindowRecord};
 pub use checkpoint::{
-    Checkpoint, ClockRecord, LossSpan, ProvisionalSpan, StepRecord, StreamCause, Tally, WindowCounts,
+    AdoptedRecord, Checkpoint, ClockRecord, LossSpan, ProvisionalSpan, StepRecord, StreamCause, Tally, WindowCounts,
 };
 pub use closed::Closed;
 pub use counters::{Counter, Counts};

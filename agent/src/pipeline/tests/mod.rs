@@ -1,6 +1,7 @@
 //! The engine on a real file, with clocks the tests set.
 
 mod clock;
+mod clock_model;
 mod counting;
 mod durability;
 mod models;

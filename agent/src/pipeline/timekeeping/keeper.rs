@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wall::{BOUND, Reading, Step, WallClock};
 use crate::sources::DatedBy;
-use crate::store::{BootId, BootMillis, Stamp};
+use crate::store::{AdoptedRecord, BootId, BootMillis, Stamp};
 
 /// No clock that is right shows an earlier time: 2026-01-01T00:00:00Z. Raised with each release.
 pub const RELEASED: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -171,6 +171,41 @@ impl Timekeeper {
         }
     }
 
+    /// Goes on with the time of day that an earlier process has adopted in this boot.
+    #[must_use]
+    pub fn resume(
+        settings: &ClockSettings,
+        newest: Option<UnixMillis>,
+        record: &AdoptedRecord,
+        now: Reading,
+    ) -> Self {
+        let AdoptedRecord { offset, surplus, slow_since, firm, .. } = *record;
+        let slowing = (surplus > 0).then_some(Slowing { since: BootMillis(slow_since), surplus });
+        let wall = WallClock::known(now, offset);
+        let doubted = (!wall.is_unbroken()).then_some(now.boot);
+        let basis = if firm { Basis::Plausible } else { Basis::Guess };
+        let plain = doubted.is_none() && slowing.is_none();
+        let adopted = Some(Adopted { offset, slowing, basis });
+        Self { wall, adopted, doubted, plain, ..Self::start(settings, newest, now) }
+    }
+
+    /// The time of day that is adopted, for a later process of this boot.
+    #[must_use]
+    pub fn record(&self, boot: BootId) -> Option<AdoptedRecord> {
+        let adopted = self.adopted?;
+        let (surplus, slow_since) = adopted.slowing.map_or((0, 0), |slowing| (slowing.surplus, slowing.since.0));
+        Some(AdoptedRecord { boot, offset: adopted.offset, surplus, slow_since, firm: !self.is_weak(adopted.basis) })
+    }
+
+    /// Whether there was no good reason.
+    fn is_weak(&self, basis: Basis) -> bool {
+        match basis {
+            Basis::Synchronised | Basis::Plausible => false,
+            Basis::Steady => self.rule == TrustRule::Synchronised,
+            Basis::Guess => true,
+        }
+    }
+
     /// Whether there is no time of day yet.
     #[must_use]
     pub const fn is_provisional(&self) -> bool {
@@ -188,12 +223,7 @@ impl Timekeeper {
     pub fn trust(&self, now: BootMillis) -> ClockTrust {
         let Some(adopted) = &self.adopted else { return ClockTrust::Provisional };
         let slowed = self.ahead(now) > BOUND;
-        let weak = match adopted.basis {
-            Basis::Synchronised | Basis::Plausible => false,
-            Basis::Steady => self.rule == TrustRule::Synchronised,
-            Basis::Guess => true,
-        };
-        if weak || slowed || self.doubted.is_some() { ClockTrust::Doubtful } else { ClockTrust::Trusted }
+        if self.is_weak(adopted.basis) || slowed || self.doubted.is_some() { ClockTrust::Doubtful } else { ClockTrust::Trusted }
     }
 
     /// The time of day at an instant of the boot clock; the earliest that it can be where there is none.

@@ -71,6 +71,15 @@ impl WallClock {
         Self { past: Vec::new(), present }
     }
 
+    /// Before the first reading, at some time, it was so far ahead of the boot clock.
+    pub(super) fn known(now: Reading, offset: i64) -> Self {
+        let mut clock = Self::new(now);
+        if now.offset().saturating_sub(offset).abs() > BOUND {
+            clock.past.push(Stretch { until: now.boot, offset, ..clock.present });
+        }
+        clock
+    }
+
     /// Takes note of a reading.
     pub(super) fn observe(&mut self, now: Reading) -> Option<Step> {
         let by = now.offset().saturating_sub(self.present.offset);
