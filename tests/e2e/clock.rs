@@ -3,7 +3,7 @@
 //!
 //! The clock is set for the agent's process alone, by a preloaded library (`tests/parts/wall-clock`).
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cabinwatch_tests::aircraft::Aircraft;
 use cabinwatch_tests::broker::{Broker, Kind};
 use cabinwatch_tests::ground::Ground;
-use cabinwatch_tests::program::{Ended, Running};
+use cabinwatch_tests::process::Process;
+use cabinwatch_tests::program::Ended;
 use cabinwatch_tests::wait::eventually;
 
 const TAIL: &str = "TC-CLK";
@@ -51,17 +52,15 @@ impl WallClock {
         file.write_all(&seconds.to_ne_bytes()).expect("the clock can be set");
     }
 
-    /// Starts the agent under this clock, with windows of five seconds.
-    fn start(&self, aircraft: &mut Aircraft, folder: &Path) -> Running {
+    /// Has the agent run under this clock, with windows of five seconds.
+    fn hang_over(&self, aircraft: &mut Aircraft) {
         let mut command = aircraft.command("run");
         command
             .env("LD_PRELOAD", &self.library)
             .env("WALL_CLOCK_OFFSET", &self.offset)
             .env("CABINWATCH_AGENT__WINDOW_SECONDS", WINDOW_SECONDS.to_string())
             .env("CABINWATCH_AGENT__LATENESS_SECONDS", "2");
-        let running = Running::start(&mut command, &folder.join("agent.log"));
-        eventually("the event socket", LIMIT, || UnixDatagram::unbound().ok()?.connect(aircraft.event_socket()).ok());
-        running
+        aircraft.agent = Process::new(command, &aircraft.folder().join("agent.log"));
     }
 }
 
@@ -79,20 +78,21 @@ impl Sender {
     }
 
     /// One failure, dated by the agent's machine as it comes, and stored when this returns.
-    fn fail(&mut self, aircraft: &Aircraft) {
+    fn fail(&mut self, aircraft: &mut Aircraft) {
         self.sent += 1;
         let event = format!(
             r#"{{"edr_point":"DNS","description":"refused","state":"FAIL","producer":"clock","seq":{}}}"#,
             self.sent
         );
         eventually("an event to be stored", LIMIT, || {
+            aircraft.agent.assert_runs();
             self.socket.send_to(event.as_bytes(), aircraft.event_socket()).ok()?;
             self.socket.recv(&mut [0; 256]).ok()
         });
     }
 
     /// So many, spread over a little more than a window.
-    fn fail_for_a_while(&mut self, aircraft: &Aircraft) {
+    fn fail_for_a_while(&mut self, aircraft: &mut Aircraft) {
         for _ in 0..6 {
             self.fail(aircraft);
             thread::sleep(Duration::from_secs(1));
@@ -110,8 +110,7 @@ fn wait_for_trust(aircraft: &Aircraft, expected: &str) {
 
 /// Seconds of a window's start, as the tables hold it.
 fn seconds(start: &str) -> i64 {
-    let parsed = cabinwatch_shared::time::UnixMillis::parse(start).expect("a date");
-    parsed.seconds().0
+    start.parse::<jiff::Timestamp>().expect("RFC 3339").as_second()
 }
 
 #[test]
@@ -120,53 +119,56 @@ fn every_event_is_counted_once_at_its_true_time_whatever_the_wall_clock_shows() 
     let path = folder.path();
     let broker = Broker::start(Kind::Embedded, path);
     let mut ground = Ground::new(&path.join("ground"), &broker.url());
-    ground.start();
+    ground.ingest.start();
     let plane = path.join("plane");
-    fs::create_dir_all(&plane).expect("a folder");
     let mut aircraft = Aircraft::new(&plane, TAIL, &broker.url(), &Aircraft::sources(&plane, ""));
     let mut sender = Sender::new(path);
     let began = truth();
 
     let clock = WallClock::wrong_by(path, 100 - began);
-    let agent = clock.start(&mut aircraft, &plane);
-    sender.fail_for_a_while(&aircraft);
+    clock.hang_over(&mut aircraft);
+    aircraft.agent.start();
+    sender.fail_for_a_while(&mut aircraft);
     assert_eq!(trust(&aircraft), "provisional");
     assert_eq!(aircraft.status()["outbox"]["newest"], 0, "nothing is sent that would bear a wrong time");
-    agent.kill();
-    let agent = clock.start(&mut aircraft, &plane);
-    sender.fail_for_a_while(&aircraft);
+    aircraft.agent.kill();
+    aircraft.agent.start();
+    sender.fail_for_a_while(&mut aircraft);
     assert_eq!(aircraft.status()["clock"]["waiting_events"], sender.sent);
 
     clock.set(0);
     wait_for_trust(&aircraft, "trusted");
-    sender.fail_for_a_while(&aircraft);
+    sender.fail_for_a_while(&mut aircraft);
     for wrong in [-3600, YEAR] {
         clock.set(wrong);
-        sender.fail_for_a_while(&aircraft);
+        sender.fail_for_a_while(&mut aircraft);
         assert_eq!(trust(&aircraft), "doubtful");
-        sender.fail_for_a_while(&aircraft);
+        sender.fail_for_a_while(&mut aircraft);
         clock.set(0);
         wait_for_trust(&aircraft, "trusted");
     }
-    sender.fail_for_a_while(&aircraft);
+    sender.fail_for_a_while(&mut aircraft);
 
     let expected = i64::try_from(sender.sent).expect("few");
     let stored = eventually("every event to reach the ground", LIMIT, || {
         let stored = ground.stored().ok()?;
         (stored.failures.values().sum::<i64>() >= expected).then_some(stored)
     });
-    assert_eq!(agent.stop().code(), Some(0));
-    ground.stop();
+    aircraft.agent.stop();
+    ground.ingest.stop();
     assert_eq!(stored.failures.values().sum::<i64>(), expected);
     let ended = truth();
     for (_, start, ..) in stored.failures.keys() {
         let start = seconds(start);
-        assert!((began - 6..=ended).contains(&start), "a window from {start}, though all was in {began}..{ended}");
+        assert!(
+            (began - 6..=ended).contains(&start),
+            "a window from {start}, though all was in {began}..{ended}"
+        );
     }
     assert_eq!((stored.gaps, stored.set_aside, stored.streams), (0, 0, 1));
     let status = aircraft.status();
     assert_eq!((&status["counters"]["late"], &status["counters"]["future"]), (&0.into(), &0.into()));
     assert_eq!(status["counters"]["provisional_guessed"], 0);
-    let log = fs::read_to_string(path.join("ground").join("ingest.log")).unwrap_or_else(|_| ground.log());
+    let log = ground.ingest.said();
     assert!(log.contains("does not trust its clock"), "{log}");
 }

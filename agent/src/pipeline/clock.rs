@@ -72,7 +72,13 @@ mod tests {
         let id = Some(BootId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
         assert_eq!(parse_boot_id("01234567-89ab-cdef-0123-456789abcdef\n"), id);
         assert_eq!(parse_boot_id("0123456789abcdef0123456789abcdef"), id);
-        for text in ["", "%b", "0123456789abcdef", "0123456789abcdef0123456789abcdeg", "+123456789abcdef0123456789abcdef"] {
+        for text in [
+            "",
+            "%b",
+            "0123456789abcdef",
+            "0123456789abcdef0123456789abcdeg",
+            "+123456789abcdef0123456789abcdef",
+        ] {
             assert_eq!(parse_boot_id(text), None, "{text}");
         }
     }

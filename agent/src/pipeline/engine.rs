@@ -20,7 +20,9 @@ use super::watermark::Moment;
 use super::{Input, Outgoing, timing};
 use crate::model::CheckedModel;
 use crate::sources::{DatedBy, EventBatch};
-use crate::store::{BootId, BootMillis, ClockRecord, Counter, Found, Founded, GroupWriter, Store, StoreError};
+use crate::store::{
+    BootId, BootMillis, ClockRecord, Counter, Found, Founded, GroupWriter, Store, StoreError,
+};
 
 /// How often retention looks at the database when nothing else makes it.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -113,7 +115,7 @@ impl<C: Clock> Engine<C> {
         let boot = timing::boot(&clock, &settings.clock);
         Self {
             state: State::new(settings.length),
-            keeper: timing::new_keeper(&clock, &settings.clock, &ClockRecord::default(), boot),
+            keeper: timing::new_keeper(&clock, &settings.clock, &ClockRecord::default()),
             boot,
             holding: true,
             trust: store.bounds().map_or(ClockTrust::Provisional, |bounds| bounds.clock),
@@ -141,9 +143,9 @@ impl<C: Clock> Engine<C> {
             |names, checkpoint| State::from_checkpoint(checkpoint, names, length),
             |names, state, group| state.apply(names, group),
         )?;
-        self.keeper = keeper.filter(|keeper| !keeper.is_provisional()).unwrap_or_else(|| {
-            timing::new_keeper(&self.clock, &self.settings.clock, &self.state.clock, self.boot)
-        });
+        self.keeper = keeper
+            .filter(|keeper| !keeper.is_provisional())
+            .unwrap_or_else(|| timing::new_keeper(&self.clock, &self.settings.clock, &self.state.clock));
         self.load_model()?;
         if !self.keeper.is_provisional() {
             self.keep_time()?;
@@ -223,7 +225,12 @@ impl<C: Clock> Engine<C> {
         Ok(())
     }
 
-    fn count_batch(&mut self, batch: &EventBatch, boot: BootMillis, since_boot: Duration) -> Result<(), StoreError> {
+    fn count_batch(
+        &mut self,
+        batch: &EventBatch,
+        boot: BootMillis,
+        since_boot: Duration,
+    ) -> Result<(), StoreError> {
         let arrival = Moment { now: self.state.closed.first_open(self.keeper.at(boot)), since_boot };
         let mut taken = 0;
         for event in batch.events() {

@@ -51,7 +51,8 @@ impl<C: Clock> Engine<C> {
     pub(super) fn redate(&mut self, not_before: Option<UnixMillis>) -> Result<(), StoreError> {
         let span = self.state.provisional.take();
         let bodies = span.map_or_else(|| Ok(Vec::new()), |span| self.store.group_bodies(span.from))?;
-        let dating = Dating { earlier: self.earlier_boots(&bodies)?, not_before, since_boot: self.clock.since_boot() };
+        let dating =
+            Dating { earlier: self.earlier_boots(&bodies)?, not_before, since_boot: self.clock.since_boot() };
         let redated: Vec<_> = bodies
             .iter()
             .filter_map(|(id, body)| self.redate_group(*id, body, &dating).transpose())
@@ -63,7 +64,10 @@ impl<C: Clock> Engine<C> {
             change.frames = announcement(cause, change.at).map_err(garbled)?;
         }
         if let Some(span) = span {
-            tracing::info!(events = span.events, "events that waited for the time of day are dated and counted");
+            tracing::info!(
+                events = span.events,
+                "events that waited for the time of day are dated and counted"
+            );
         }
         self.write_checkpoint(change)
     }
@@ -85,12 +89,7 @@ impl<C: Clock> Engine<C> {
     }
 
     /// Counts the events of a group; none where they are counted already, as those that came with the time are.
-    fn redate_group(
-        &mut self,
-        id: u64,
-        body: &[u8],
-        dating: &Dating,
-    ) -> Result<Option<Redated>, StoreError> {
+    fn redate_group(&mut self, id: u64, body: &[u8], dating: &Dating) -> Result<Option<Redated>, StoreError> {
         let group = parse(body)?;
         let GroupHead::Provisional { boot, written } = group.head else { return Ok(None) };
         let guess = dating.earlier.iter().find(|earlier| earlier.id == boot);
@@ -107,8 +106,7 @@ impl<C: Clock> Engine<C> {
             let entry = self.store.key(event.key)?.clone();
             let event = Event { at, key: entry.key(), state: event.state };
             let (limits, counts) = (&self.settings.counting, self.group.counts());
-            let counted =
-                counting::count(&event, arrival, limits, &mut self.state, &mut self.store, counts)?;
+            let counted = counting::count(&event, arrival, limits, &mut self.state, &mut self.store, counts)?;
             counted.into_iter().for_each(|event| writer.push(event));
         }
         let counts = self.group.counts();

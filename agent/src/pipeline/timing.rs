@@ -13,7 +13,9 @@ use super::engine::Engine;
 use super::timekeeping::{Adoption, Basis, ClockSettings, Passage, Reading, Step, Timekeeper};
 use super::watermark::{Moment, Watermark};
 use crate::sources::EventBatch;
-use crate::store::{BootId, BootMillis, ClockRecord, Counter, Founded, GroupHead, ProvisionalEvent, StepRecord, StoreError};
+use crate::store::{
+    BootId, BootMillis, ClockRecord, Counter, Founded, GroupHead, ProvisionalEvent, StepRecord, StoreError,
+};
 
 /// Two looks at the boot clock with one at the wall clock between them must not lie further apart than this, or a pause
 /// in between would look like a step.
@@ -42,26 +44,30 @@ fn newest_mark(clock: &impl Clock, settings: &ClockSettings) -> Option<UnixMilli
 }
 
 /// A keeper that goes on from what the database knows.
-pub(super) fn new_keeper(
-    clock: &impl Clock,
-    settings: &ClockSettings,
-    known: &ClockRecord,
-    boot: BootId,
-) -> Timekeeper {
+pub(super) fn new_keeper(clock: &impl Clock, settings: &ClockSettings, known: &ClockRecord) -> Timekeeper {
     let (now, _) = read(clock);
-    match known.adopted.filter(|adopted| adopted.boot == boot) {
+    let boot = known_boot(clock, settings);
+    match known.adopted.filter(|adopted| Some(adopted.boot) == boot) {
         Some(adopted) => Timekeeper::resume(settings, known.newest, &adopted, now),
-        None => Timekeeper::start(settings, known.newest, now),
+        // A time that was known in an earlier boot was past when this one began.
+        None => {
+            let began = boot.map_or(now.boot, |_| BootMillis(0));
+            Timekeeper::start(settings, known.newest, began, now)
+        }
     }
 }
 
 /// How a stream that begins now is dated. A clock that would not be believed is not told to the ground.
 pub(super) fn founded(clock: &impl Clock, settings: &ClockSettings) -> Founded {
     let (now, _) = read(clock);
-    let mut keeper = Timekeeper::start(settings, None, now);
+    let mut keeper = Timekeeper::start(settings, None, now.boot, now);
     let adoption = keeper.look(now, None, || newest_mark(clock, settings)).adoption;
     let announced = adoption.is_some_and(|adoption| adoption.basis != Basis::Guess);
     Founded { at: now.wall.seconds(), announced }
+}
+
+fn known_boot(clock: &impl Clock, settings: &ClockSettings) -> Option<BootId> {
+    settings.boot.or_else(|| clock.boot())
 }
 
 /// Which boot this is. Where nothing says so, each start of the agent is taken for one.
@@ -70,7 +76,7 @@ pub(super) fn boot(clock: &impl Clock, settings: &ClockSettings) -> BootId {
         let half = || u128::from(getrandom::u64().unwrap_or_default());
         BootId(half() << 64 | half())
     };
-    settings.boot.or_else(|| clock.boot()).unwrap_or_else(random)
+    known_boot(clock, settings).unwrap_or_else(random)
 }
 
 impl<C: Clock> Engine<C> {

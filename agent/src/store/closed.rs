@@ -83,7 +83,9 @@ impl Closed {
         let mut present = self.from.zip(self.through).map(|(from, through)| Span { from, through });
         (self.from, self.through) = (Some(at), None);
         match self.below.take() {
-            Some(below) if below > at => self.ahead.push(Span { from: UnixSeconds(i64::MIN), through: below }),
+            Some(below) if below > at => {
+                self.ahead.push(Span { from: UnixSeconds(i64::MIN), through: below });
+            }
             below => self.through = below,
         }
         while let Some(left) = present.take().or_else(|| self.earlier.pop()) {
@@ -104,7 +106,9 @@ impl Closed {
     /// The instant itself; the first one behind the windows it would fall into, where those were closed ahead of time.
     #[must_use]
     pub fn first_open(&self, mut at: UnixMillis) -> UnixMillis {
-        while let Some(span) = self.ahead.iter().find(|span| (span.from..span.through).contains(&at.seconds())) {
+        while let Some(span) =
+            self.ahead.iter().find(|span| (span.from..span.through).contains(&at.seconds()))
+        {
             at = span.through.millis();
         }
         at

@@ -67,11 +67,7 @@ pub(super) fn open(path: &Path, now: Founded) -> Result<(Connection, Found), Sto
 }
 
 /// Sets a damaged database aside and makes a new one.
-pub(super) fn replace(
-    path: &Path,
-    what: String,
-    now: Founded,
-) -> Result<(Connection, Found), StoreError> {
+pub(super) fn replace(path: &Path, what: String, now: Founded) -> Result<(Connection, Found), StoreError> {
     let aside = set_aside(path, now.at)?;
     let (connection, _) = open_sound(path, StreamCause::DatabaseSetAside, now)?;
     Ok((connection, Found::Damaged { aside, what }))

@@ -26,7 +26,8 @@ mod writer;
 
 pub use change::{Change, ModelChange, Redated, Removal, WindowRecord};
 pub use checkpoint::{
-    AdoptedRecord, Checkpoint, ClockRecord, LossSpan, ProvisionalSpan, StepRecord, StreamCause, Tally, WindowCounts,
+    AdoptedRecord, Checkpoint, ClockRecord, LossSpan, ProvisionalSpan, StepRecord, StreamCause, Tally,
+    WindowCounts,
 };
 pub use closed::Closed;
 pub use counters::{Counter, Counts};
@@ -35,7 +36,8 @@ pub use error::StoreError;
 pub(crate) use founding::announcement;
 pub use founding::{Found, Founded};
 pub use group::{
-    BootId, BootMillis, EventGroup, GroupError, GroupHead, GroupWriter, KeyId, LoggedEvent, ProvisionalEvent, Stamp,
+    BootId, BootMillis, EventGroup, GroupError, GroupHead, GroupWriter, KeyId, LoggedEvent, ProvisionalEvent,
+    Stamp,
 };
 pub use log::{KeyNames, LoggedGroup};
 pub use outbox::{OutboxBounds, StoredFrame};

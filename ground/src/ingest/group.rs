@@ -6,8 +6,8 @@ use cabinwatch_shared::model::{Model, ModelVersion};
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{
-    AgentStatus, ClockTrust, Frame, FrameHead, FrameSeq, Frames, LinkState, MAX_FRAME_BYTES, MessageHead, StreamId,
-    WindowFrame,
+    AgentStatus, ClockTrust, Frame, FrameHead, FrameSeq, Frames, LinkState, MAX_FRAME_BYTES, MessageHead,
+    StreamId, WindowFrame,
 };
 
 use super::frames::{self, Refusal};

@@ -337,7 +337,9 @@ fn a_damaged_database_found_in_1970_is_told_of_once_the_time_is_known() {
     agent.clock.set_wall(T0 + 5);
     agent.tick();
     let frames = agent.frames();
-    assert!(matches!(frames[0].decode(), Frame::StreamStart(StreamStart::DatabaseSetAside { at }) if at.0 == T0 + 5));
+    assert!(
+        matches!(frames[0].decode(), Frame::StreamStart(StreamStart::DatabaseSetAside { at }) if at.0 == T0 + 5)
+    );
     assert!(matches!(frames[1].decode(), Frame::Loss(LossFrame { reason: LossReason::Corrupt, .. })));
 }
 

@@ -80,9 +80,10 @@ impl World {
     /// The agent starts again; the source goes on behind what is stored.
     fn start(&mut self) {
         self.agent.restart();
-        let stored = self.agent.engine().cursors().get("source").map_or(0, |position| {
-            u64::from_le_bytes(position.as_slice().try_into().expect("eight bytes"))
-        });
+        let stored =
+            self.agent.engine().cursors().get("source").map_or(0, |position| {
+                u64::from_le_bytes(position.as_slice().try_into().expect("eight bytes"))
+            });
         let stored = usize::try_from(stored).expect("small");
         for number in stored..self.fed.len() {
             self.fed[number] = self.truth;

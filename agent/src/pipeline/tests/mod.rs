@@ -122,7 +122,12 @@ impl Agent {
         change(&mut settings);
         let mut agent = Self {
             folder: TempDir::new().expect("a folder"),
-            clock: TestClock(Rc::new(Cell::new(Dials { wall: T0 * 1000, since_boot: 0, boots: 1, mark: None }))),
+            clock: TestClock(Rc::new(Cell::new(Dials {
+                wall: T0 * 1000,
+                since_boot: 0,
+                boots: 1,
+                mark: None,
+            }))),
             settings,
             stop: Arc::default(),
             engine: None,

@@ -1,56 +1,19 @@
 //! Which offset is adopted, and since when.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
 use cabinwatch_shared::wire::ClockTrust;
-use serde::{Deserialize, Serialize};
 
+use super::rule::{ClockSettings, RELEASED, TrustRule, is_plausible};
 use super::wall::{BOUND, Reading, Step, WallClock};
 use crate::sources::DatedBy;
 use crate::store::{AdoptedRecord, BootId, BootMillis, Stamp};
 
-/// No clock that is right shows an earlier time: 2026-01-01T00:00:00Z. Raised with each release.
-pub const RELEASED: UnixMillis = UnixMillis(1_767_225_600_000);
-
-/// How long after its release an agent may be installed for the first time, in milliseconds: ten years.
-const IN_SERVICE: i64 = 10 * 365 * 86_400_000;
-/// How far a battery-backed clock may lie behind what the agent has seen, in milliseconds: ten minutes.
-const LAG: i64 = 600_000;
 /// What is further apart than this, in milliseconds, is another epoch: a day.
 const LEAP: i64 = 86_400_000;
 /// How often the marks of synchronisation are looked at while they matter, in milliseconds.
 const LOOK_EVERY: i64 = 1_000;
-
-/// When the wall clock is believed at a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TrustRule {
-    /// When something says that it has been synchronised.
-    Synchronised,
-    /// Also when it shows a plausible time.
-    Plausible,
-}
-
-/// The settings of timekeeping.
-#[derive(Clone, Debug)]
-pub struct ClockSettings {
-    /// When the wall clock is believed at a start.
-    pub trust: TrustRule,
-    /// Files that are touched when the wall clock has been synchronised.
-    pub marks: Vec<PathBuf>,
-    /// Which boot this is, where the system can't be asked.
-    pub boot: Option<BootId>,
-    /// How long an aircraft may have been parked.
-    pub parked: Duration,
-    /// How long the wall clock must stand after a step to be believed without a reason.
-    pub steady: Duration,
-    /// How long events wait for a time of day…
-    pub provisional: Duration,
-    /// …and how many bytes of them.
-    pub provisional_bytes: u64,
-}
 
 /// Why an offset was adopted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +100,8 @@ pub struct Timekeeper {
     patience: i64,
     wall: WallClock,
     started: BootMillis,
+    /// From here on the newest time known before has been past.
+    began: BootMillis,
     /// The newest time that was known before the start.
     newest: Option<UnixMillis>,
     /// None before there is a time of day.
@@ -153,9 +118,14 @@ fn millis(duration: Duration) -> i64 {
 }
 
 impl Timekeeper {
-    /// Begins without a time of day. `newest` is the newest that the database knows.
+    /// Begins without a time of day. `newest` is the newest that the database knows; it was past already at `began`.
     #[must_use]
-    pub fn start(settings: &ClockSettings, newest: Option<UnixMillis>, now: Reading) -> Self {
+    pub fn start(
+        settings: &ClockSettings,
+        newest: Option<UnixMillis>,
+        began: BootMillis,
+        now: Reading,
+    ) -> Self {
         Self {
             rule: settings.trust,
             parked: millis(settings.parked),
@@ -163,6 +133,7 @@ impl Timekeeper {
             patience: millis(settings.provisional),
             wall: WallClock::new(now),
             started: now.boot,
+            began,
             newest,
             adopted: None,
             doubted: None,
@@ -186,15 +157,22 @@ impl Timekeeper {
         let basis = if firm { Basis::Plausible } else { Basis::Guess };
         let plain = doubted.is_none() && slowing.is_none();
         let adopted = Some(Adopted { offset, slowing, basis });
-        Self { wall, adopted, doubted, plain, ..Self::start(settings, newest, now) }
+        Self { wall, adopted, doubted, plain, ..Self::start(settings, newest, now.boot, now) }
     }
 
     /// The time of day that is adopted, for a later process of this boot.
     #[must_use]
     pub fn record(&self, boot: BootId) -> Option<AdoptedRecord> {
         let adopted = self.adopted?;
-        let (surplus, slow_since) = adopted.slowing.map_or((0, 0), |slowing| (slowing.surplus, slowing.since.0));
-        Some(AdoptedRecord { boot, offset: adopted.offset, surplus, slow_since, firm: !self.is_weak(adopted.basis) })
+        let (surplus, slow_since) =
+            adopted.slowing.map_or((0, 0), |slowing| (slowing.surplus, slowing.since.0));
+        Some(AdoptedRecord {
+            boot,
+            offset: adopted.offset,
+            surplus,
+            slow_since,
+            firm: !self.is_weak(adopted.basis),
+        })
     }
 
     /// Whether there was no good reason.
@@ -223,7 +201,11 @@ impl Timekeeper {
     pub fn trust(&self, now: BootMillis) -> ClockTrust {
         let Some(adopted) = &self.adopted else { return ClockTrust::Provisional };
         let slowed = self.ahead(now) > BOUND;
-        if self.is_weak(adopted.basis) || slowed || self.doubted.is_some() { ClockTrust::Doubtful } else { ClockTrust::Trusted }
+        if self.is_weak(adopted.basis) || slowed || self.doubted.is_some() {
+            ClockTrust::Doubtful
+        } else {
+            ClockTrust::Trusted
+        }
     }
 
     /// The time of day at an instant of the boot clock; the earliest that it can be where there is none.
@@ -238,10 +220,10 @@ impl Timekeeper {
         self.adopted.and_then(|adopted| adopted.slowing).map_or(0, |slowing| slowing.rest(now))
     }
 
-    /// Time has gone on since the newest time known; how long the agent was away is unknown.
+    /// Time has gone on since the newest time known; how long the machine was off is unknown.
     fn earliest(&self, boot: BootMillis) -> UnixMillis {
         let known = self.newest.map_or(RELEASED, |newest| newest.max(RELEASED));
-        UnixMillis(known.0.saturating_add(boot.0.saturating_sub(self.started.0)))
+        UnixMillis(known.0.saturating_add(boot.0.saturating_sub(self.began.0)))
     }
 
     /// When an event happened, by the agent's time.
@@ -364,10 +346,7 @@ impl Timekeeper {
     }
 
     fn is_plausible(&self, now: Reading) -> bool {
-        let earliest = self.earliest(now.boot);
-        let ahead = if self.newest.is_some() { self.parked } else { IN_SERVICE };
-        let lag = if self.newest.is_some() { LAG } else { 0 };
-        (earliest.0 - lag..=earliest.0.saturating_add(ahead)).contains(&now.wall.0)
+        is_plausible(now.wall, self.earliest(now.boot), self.newest.map(|_| self.parked))
     }
 
     fn adopt(&mut self, basis: Basis, now: Reading, epoch: Option<UnixSeconds>) -> Adoption {
@@ -391,8 +370,8 @@ impl Timekeeper {
         } else {
             Passage::Straight
         };
-        let slowing =
-            (passage == Passage::Slowed).then_some(Slowing { since: now.boot, surplus: ahead.saturating_neg() });
+        let slowing = (passage == Passage::Slowed)
+            .then_some(Slowing { since: now.boot, surplus: ahead.saturating_neg() });
         let adopted = Adopted { offset, slowing, basis };
         let to = adopted.at(now.boot);
         self.adopted = Some(adopted);

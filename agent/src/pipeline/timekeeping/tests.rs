@@ -36,7 +36,7 @@ impl Machine {
     /// Ten seconds after its boot.
     fn boots(trust: TrustRule, newest: Option<i64>, wall: i64) -> Self {
         let now = Reading { wall: UnixMillis(wall), boot: BootMillis(10_000) };
-        let keeper = Timekeeper::start(&settings(trust), newest.map(UnixMillis), now);
+        let keeper = Timekeeper::start(&settings(trust), newest.map(UnixMillis), BootMillis(0), now);
         Self { keeper, now, mark: None, epoch: None }
     }
 
@@ -235,7 +235,8 @@ fn events_are_dated_by_the_time_at_which_the_clock_showed_their_date() {
 fn before_there_is_a_time_of_day_events_are_dated_by_the_boot_clock() {
     let mut machine = Machine::boots(TrustRule::Plausible, Some(NOON), 10_000);
     machine.pass(20_000);
-    let stamp = |machine: &Machine, at| machine.keeper.stamp(UnixMillis(at), DatedBy::Machine, machine.now.boot);
+    let stamp =
+        |machine: &Machine, at| machine.keeper.stamp(UnixMillis(at), DatedBy::Machine, machine.now.boot);
     assert_eq!(stamp(&machine, 25_000), Stamp::SinceBoot(BootMillis(25_000)));
     // A program with a clock of its own.
     assert_eq!(stamp(&machine, NOON), Stamp::Own(UnixMillis(NOON)));
@@ -249,7 +250,7 @@ fn when_the_waiting_is_over_the_time_at_hand_is_taken_unless_it_can_not_be() {
     let mut machine = Machine::boots(TrustRule::Plausible, Some(NOON), 10_000);
     let (after, adoption) = machine.wait(DAY).expect("adopted");
     assert_eq!((after, adoption.basis), (6 * HOUR, Basis::Guess));
-    assert_eq!(adoption.to, UnixMillis(NOON + 6 * HOUR), "the earliest that it can be");
+    assert_eq!(adoption.to, UnixMillis(NOON + 10_000 + 6 * HOUR), "the earliest that it can be");
     assert_eq!(machine.trust(), ClockTrust::Doubtful);
     let adoption = machine.step(NOON + 20 * HOUR).adoption.expect("plausible at last");
     assert_eq!((adoption.passage, machine.trust()), (Passage::Straight, ClockTrust::Trusted));

@@ -66,8 +66,12 @@ pub(super) struct WallClock {
 impl WallClock {
     /// What came before the first reading is taken to have been as it is then.
     pub(super) const fn new(now: Reading) -> Self {
-        let present =
-            Stretch { from: BootMillis(0), seen: now.boot, until: BootMillis(i64::MAX), offset: now.offset() };
+        let present = Stretch {
+            from: BootMillis(0),
+            seen: now.boot,
+            until: BootMillis(i64::MAX),
+            offset: now.offset(),
+        };
         Self { past: Vec::new(), present }
     }
 

@@ -9,12 +9,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use super::folder::{self, SpoolFolder};
-use crate::sources::{Cursor, DatedBy};
 use crate::sources::clock::now;
 use crate::sources::lines::LineSplitter;
 use crate::sources::outlet::{BATCH_EVENTS, Fault, Outlet, STOP_CHECK};
 use crate::sources::producers::Producers;
 use crate::sources::taker::Taker;
+use crate::sources::{Cursor, DatedBy};
 
 /// The name of the spool's cursor.
 pub(in crate::sources) const CURSOR_NAME: &str = "spool";
