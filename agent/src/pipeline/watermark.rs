@@ -40,8 +40,10 @@ impl Watermark {
     }
 
     /// Lets it run from now on. How long the agent was away is unknown, so time begins again now.
-    pub const fn go_on(&mut self, moment: Moment) {
-        self.then = Some(moment);
+    pub fn go_on(&mut self, moment: Moment) {
+        // A mark that is ahead of the clock waits for it.
+        let now = self.at.map_or(moment.now, |at| at.max(moment.now));
+        self.then = Some(Moment { now, ..moment });
     }
 
     /// Where the mark stands; nowhere before the first event.
@@ -62,7 +64,7 @@ impl Watermark {
     pub fn observe(&mut self, event: UnixMillis, moment: Moment) {
         let seen = event.min(moment.now);
         self.at = Some(self.at(moment).map_or(seen, |at| at.max(seen)));
-        self.then = Some(moment);
+        self.go_on(moment);
     }
 }
 
@@ -120,5 +122,10 @@ mod tests {
         assert_eq!(watermark.at(set_ahead), Some(UnixMillis(15_000)));
         let slow = Moment { now: moment(5).now, since_boot: Duration::from_secs(10) };
         assert_eq!(watermark.at(slow), Some(UnixMillis(10_000)));
+        let ahead = UnixMillis(WALL.0 + 60_000);
+        let mut watermark = Watermark::standing(Some(ahead));
+        watermark.go_on(moment(0));
+        assert_eq!(watermark.at(moment(60)), Some(ahead));
+        assert_eq!(watermark.at(moment(61)), Some(UnixMillis(ahead.0 + 1_000)));
     }
 }

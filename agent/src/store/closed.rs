@@ -24,7 +24,7 @@ pub struct Closed {
     through: Option<UnixSeconds>,
     /// Where the present epoch begins: since then, time has not leapt.
     from: Option<UnixSeconds>,
-    /// Of the windows that begin before the epoch, all that end by this: what was replayed in it, or still open.
+    /// Of the windows that end before the epoch, all that end by this: what was replayed in it, or still open.
     below: Option<UnixSeconds>,
     /// Epochs that time has left by a leap ahead, oldest first.
     earlier: Vec<Span>,
@@ -55,8 +55,11 @@ impl Closed {
     /// Notes that the window `[start, end)` is closed.
     pub fn close(&mut self, start: UnixSeconds, end: UnixSeconds) {
         self.through = self.through.max(Some(end));
-        if self.from.is_some_and(|from| start < from) {
+        if self.from.is_some_and(|from| end <= from) {
             self.below = self.below.max(Some(end));
+        } else {
+            // An epoch begins within a window.
+            self.from = self.from.map(|from| from.min(start));
         }
         self.ahead.retain(|span| span.through > end);
     }
@@ -160,6 +163,16 @@ mod tests {
         // Once the present has come there, it is forgotten.
         close(&mut closed, [year + 600]);
         assert!(closed.ahead.is_empty());
+    }
+
+    #[test]
+    fn the_window_in_which_an_epoch_began_belongs_to_it() {
+        let mut closed = begun(300);
+        closed.resume(seconds(40 * DAY + 7).millis(), true);
+        close(&mut closed, [40 * DAY]);
+        closed.leap_back(seconds(900).millis());
+        assert!(closed.contains(seconds(40 * DAY)) && !closed.contains(seconds(900)));
+        assert_eq!(closed.first_open(seconds(900).millis()), seconds(900).millis());
     }
 
     #[test]
