@@ -167,7 +167,7 @@ fn without_lies() -> impl Strategy<Value = Happening> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn each_event_counts_once_and_each_window_is_made_once(happenings in prop::collection::vec(anything(), 1..30)) {
