@@ -190,22 +190,22 @@ mod tests {
         };
         let bytes = checkpoint.to_bytes().expect("encodes");
         let expected: &[&[u8]] = &[
-            &[1],                            // version
-            &[1, 0xd0, 0x0f],                // watermark 1000
-            &[1, 0xd8, 0x04, 1, 0x90, 0x03], // closed through 300, since 200
-            &[1, 0xd8, 0x04, 0, 0],          // those from before it through 300; no other epoch
-            &[0xac, 0x02],                   // windows of 300 s
-            &[1, 0xd8, 0x04, 0xac, 0x02],    // one window from 300, 300 s
-            &[1, 7, 2, 0],                   // one tally: key 7, two failures
-            &[1, 1, b't', 1, 9],             // one cursor
-            &[0],                            // no counts
-            &[1, 7, 1, 4, 6],                // one loss: late, 1, from 2 to 3
-            &[0],                            // no refused bundle
-            &[1, 0xd2, 0x0f, 1, 2],          // the newest time 1001, trusted as it is since 1
-            &[1, 4, 5, 12],                  // a step at 2, 3 ms back; a leap of 6 s unconfirmed
-            &[1, 7, 16, 0, 18, 1],           // in boot 7 time is 8 ms ahead of the clock, and firm
-            &[1, 5, 0xc8, 0x01, 9],          // provisional from group 5: 200 bytes, 9 events
-            &[1, 1],                         // the stream began after a damaged database, untold
+            &[1],                         // version
+            &[1, 0xd0, 0x0f],             // watermark 1000
+            &[1, 0xd8, 0x04, 1, 0],       // closed through 300, in the epoch that began in the window from 0
+            &[0, 0, 0],                   // nothing below it, no other epoch
+            &[0xac, 0x02],                // windows of 300 s
+            &[1, 0xd8, 0x04, 0xac, 0x02], // one window from 300, 300 s
+            &[1, 7, 2, 0],                // one tally: key 7, two failures
+            &[1, 1, b't', 1, 9],          // one cursor
+            &[0],                         // no counts
+            &[1, 7, 1, 4, 6],             // one loss: late, 1, from 2 to 3
+            &[0],                         // no refused bundle
+            &[1, 0xd2, 0x0f, 1, 2],       // the newest time 1001, trusted as it is since 1
+            &[1, 4, 5, 12],               // a step at 2, 3 ms back; a leap of 6 s unconfirmed
+            &[1, 7, 16, 0, 18, 1],        // in boot 7 time is 8 ms ahead of the clock, and firm
+            &[1, 5, 0xc8, 0x01, 9],       // provisional from group 5: 200 bytes, 9 events
+            &[1, 1],                      // the stream began after a damaged database, untold
         ];
         assert_eq!(bytes, expected.concat());
         assert_eq!(Checkpoint::from_bytes(&bytes).expect("decodes"), checkpoint);
