@@ -1,6 +1,6 @@
 # Two targets are all a newcomer needs: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench fuzz clean
+.PHONY: help setup build demo test test-vap bench cross cross-twice footprint fuzz clean
 
 CARGO_TARGET_DIR ?= target
 DEMO_OUT ?= demo-out
@@ -8,7 +8,7 @@ DEMO_FOR ?= 60s
 FUZZ_SECONDS ?= 60
 
 help:  ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup:  ## Installs what the tests need and is not there yet (apt, a Python environment under .cache)
 	@tests/scripts/setup.sh test
@@ -26,13 +26,29 @@ demo:  ## Shows the whole path on this machine: aircraft, broker, ground, tables
 test:  ## Runs every check there is; ends with the counts
 	@tests/scripts/run.sh
 
+test-vap:  ## Cuts a virtual access point's power, again and again (as root; some twenty minutes)
+	@tests/scripts/setup.sh vap
+	@tests/vap/prepare.sh
+	@python3 tests/vap/run.py
+
 bench:  ## Measures speed and size, each as a ratio to something known
 	@tests/scripts/setup.sh test
 	@tests/scripts/bench.sh
+
+cross:  ## Builds the agent for aircraft: static programs for three processors, and packages of them in dist/
+	@tests/scripts/setup.sh cross
+	@cross/build.sh
+
+cross-twice:  ## Builds all that once more, elsewhere, and demands the same bytes
+	@cross/twice.sh
+
+footprint:  ## Measures what the agent takes of a gateway (size, memory, processor, flash) against its targets
+	@tests/scripts/setup.sh test
+	@tests/scripts/footprint.sh
 
 fuzz:  ## Feeds every decoder random bytes, FUZZ_SECONDS each (needs a nightly toolchain and cargo-fuzz)
 	@fuzz/run.sh $(FUZZ_SECONDS)
 
 clean:  ## Removes what was built and what the demo left; .cache stays
 	cargo clean
-	rm -rf $(DEMO_OUT) fuzz/target
+	rm -rf $(DEMO_OUT) dist fuzz/target

@@ -140,6 +140,14 @@ pub struct ModelConfig {
     pub max_bytes: u64,
     /// Most fault keys in a bundle.
     pub max_keys: u32,
+    /// A new model is on trial for this many windows with at least one row…
+    pub trial_windows: u32,
+    /// …and this many verdicts (two for each row) that are no alarm with the model before it, the worst window's aside.
+    pub trial_verdicts: u32,
+    /// It is given up when more than this share of them are alarms with it, in percent.
+    pub trial_max_alarm_percent: u8,
+    /// The same of all verdicts where there is no model before it.
+    pub trial_max_alone_percent: u8,
 }
 
 /// When the clock is believed; `docs/clock.md` says what follows.
@@ -241,7 +249,16 @@ impl Default for LinkConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { cohort: "fleet".to_owned(), trusted_keys: Vec::new(), max_bytes: 2 << 20, max_keys: 8192 }
+        Self {
+            cohort: "fleet".to_owned(),
+            trusted_keys: Vec::new(),
+            max_bytes: 2 << 20,
+            max_keys: 8192,
+            trial_windows: 12,
+            trial_verdicts: 60,
+            trial_max_alarm_percent: 20,
+            trial_max_alone_percent: 98,
+        }
     }
 }
 

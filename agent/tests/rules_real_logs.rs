@@ -296,6 +296,18 @@ fn request_numbers_start_again_with_the_server() {
     yields(&[start, login, login, start, login].concat(), &rows);
 }
 
+/// Debian's unit has the server check its configuration first, and systemd takes what it says to syslog.
+#[test]
+fn the_check_before_radiusds_start_is_no_event() {
+    let lines = "\
+        2026-11-21T18:14:55.709463+00:00 ap freeradius[249]: GNU General Public License\n\
+        2026-11-21T18:14:57.167887+00:00 ap freeradius[249]: Debug state unknown (cap_sys_ptrace capability not set)\n\
+        2026-11-21T18:14:59.717710+00:00 ap freeradius[249]: radiusd: #### Skipping IP addresses and Ports ####\n\
+        2026-11-21T18:14:59.741856+00:00 ap freeradius[249]: Configuration appears to be OK\n\
+        2026-11-21T18:15:01.334535+00:00 ap radiusd[250]: Debug state unknown (cap_sys_ptrace capability not set)\n";
+    yields(lines, &[]);
+}
+
 #[test]
 fn a_user_name_that_imitates_a_log_line_is_no_login() {
     yields(

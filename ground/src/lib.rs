@@ -1,8 +1,8 @@
 //! The ground service.
 //!
 //! Two ways lead into the same [`tables`]: [`ingest`] takes the aircraft's frames from MQTT, and [`detect`] reads
-//! EDR files from [`history`]. [`train`] makes the models both are scored with, [`report`] mails what was confirmed,
-//! [`simulate`] makes a fleet with known faults, and [`demo`] runs all of it on one machine.
+//! EDR files from [`history`]. [`train`] makes the models both are scored with, [`rollout`] sees how they do on
+//! aircraft, [`report`] mails what was confirmed, [`simulate`] makes a fleet with known faults, and [`demo`] runs all of it on one machine.
 #![forbid(unsafe_code)]
 
 pub mod broker;
@@ -15,6 +15,7 @@ pub mod history;
 pub mod ingest;
 pub mod operations;
 pub mod report;
+pub mod rollout;
 pub mod simulate;
 pub mod tables;
 pub mod train;

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use cabinwatch_ground::commands::output::Output;
 use cabinwatch_ground::commands::{
-    archive, broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, publish,
-    report, retrain, simulate, tables,
+    archive, broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, promote,
+    publish, report, retrain, simulate, tables,
 };
 use cabinwatch_ground::config::{self, Flag, LogConfig};
 use clap::{Parser, Subcommand};
@@ -36,10 +36,12 @@ enum Command {
     Detect(detect::DetectArgs),
     /// Train a model on EDR files or the window archive and sign it
     Retrain(retrain::RetrainArgs),
-    /// Take over the model in use today, or show the one in the model folder
+    /// Take over the model in use today, show models and how they do on aircraft, change the signing key
     Model(model::ModelArgs),
     /// Put a trained model on the broker for the aircraft to fetch
     Publish(publish::PublishArgs),
+    /// Give a model that did well on one cohort to another
+    Promote(promote::PromoteArgs),
     /// Mail what was confirmed in a period, from the tables alone
     Report(report::ReportArgs),
     /// Show what the tables hold
@@ -69,6 +71,7 @@ impl Command {
             Self::Retrain(args) => args.flags(),
             Self::Model(args) => args.flags(),
             Self::Publish(args) => args.flags(),
+            Self::Promote(args) => args.flags(),
             Self::Report(args) => args.flags(),
             Self::Tables(args) => args.flags(),
             Self::Keygen(args) => args.flags(),
@@ -124,6 +127,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Publish(_) => publish::run(&config, &mut out)
             .map(drop)
             .map_err(|e| usage(e, publish::PublishCommandError::is_usage)),
+        Command::Promote(args) => promote::run(&config, &args, &mut out)
+            .map(drop)
+            .map_err(|e| usage(e, promote::PromoteError::is_usage)),
         Command::Report(args) => {
             report::run(&config, &args, &mut out).map_err(|e| usage(e, report::ReportCommandError::is_usage))
         }

@@ -35,7 +35,7 @@ def ground_image(engine, tmp_path_factory):
 def agent_image(engine):
     """The agent's image around its static program."""
     file = DEPLOY / "containers/agent.Containerfile"
-    context = DEPLOY.parent / ".cache/cross/x86_64-unknown-linux-musl/dev"
+    context = DEPLOY.parent / ".cache/cross/x86_64-unknown-linux-musl"
     return engine.build("localhost/cabinwatch-test/agent", file, context, BASE_IMAGE=engine.base())
 
 

@@ -47,10 +47,9 @@ compose_schema() {
     rm -rf "$CACHE/go"
 }
 
-static_agent() {
-    say "building the static agent (some minutes the first time)"
-    # Unoptimised, like everything else that the tests run.
-    cross/static-agent.sh x86_64-unknown-linux-musl dev
+packages() {
+    say "building the agent's programs and packages (some minutes each the first time)"
+    cross/build.sh
 }
 
 main() {
@@ -58,9 +57,9 @@ main() {
     python_environment venv requirements.txt
     python_environment airflow airflow-requirements.txt
     compose_schema
+    packages
     if [ "$(id -u)" -eq 0 ]; then
         debian_base
-        static_agent
     else
         say "not root: no image is built, and neither the stack nor the systemd units are run"
     fi

@@ -383,7 +383,7 @@ fn a_bundle_with_a_wrong_signature_is_refused_and_reported() {
         .filter_map(|entry| fs::read(entry.path()).ok())
         .find(|bytes| bytes.starts_with(b"CWMB"))
         .expect("retrain leaves a bundle");
-    let signer: String = bundle[5..37].iter().map(|byte| format!("{byte:02x}")).collect();
+    let signer: String = bundle[6..38].iter().map(|byte| format!("{byte:02x}")).collect();
     let mut link = Link::up(&format!("[model]\ntrusted_keys = [\"{signer}\"]\n"));
     let mut forged = bundle.clone();
     *forged.last_mut().expect("a bundle has bytes") ^= 1;

@@ -6,6 +6,7 @@
 mod bad_input;
 mod clock;
 mod contract;
+mod cross;
 mod demo;
 mod faults;
 mod gateway_logs;
@@ -14,4 +15,5 @@ mod kill;
 mod mosquitto;
 mod operations;
 mod readme;
+mod rollout;
 mod smtp;

@@ -9,4 +9,6 @@ export PYTHON=$PWD/.cache/venv/bin/python
 
 echo "building the programs and the benchmarks with full optimisation; the first time this takes half an hour"
 cargo build --locked --release --package cabinwatch-agent --package cabinwatch-ground
+# One of them measures the programs for aircraft.
+cross/build.sh
 cargo bench --locked --workspace --bench '*'

@@ -2,8 +2,10 @@
 # Installs what is needed and not there yet, and says so before each step. Run twice, it does nothing the second time.
 #
 #   setup.sh build   what compiling needs: a Rust toolchain (checked, not installed) and a C compiler
-#   setup.sh test    that, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment, cargo-deny,
-#                    and for the deployment tests podman, buildah, debootstrap and systemd
+#   setup.sh cross   that, and what builds and packs the agent for aircraft
+#   setup.sh vap     all that, and what the virtual access point needs: qemu, nbdkit, debootstrap, mosquitto
+#   setup.sh test    as `cross`, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment,
+#                    cargo-deny, qemu's ARM processors, and for the deployment tests podman, buildah, debootstrap and systemd
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -21,13 +23,19 @@ fail() {
 # Packages are asked for by what they bring, so that a program installed in another way is good enough.
 missing_packages() {
     command -v cc >/dev/null || echo gcc libc6-dev
+    [ "$1" != build ] || return 0
+    command -v readelf >/dev/null || echo binutils
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+    # A second compiler beside rustup's: it comes with the library's sources, which the no_std proof builds anew, and
+    # the agent for aircraft where rustup could not add them.
+    { [ "$1" != test ] && has_library_sources; } ||
+        { [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ]; } ||
+        echo rustc-web cargo-web rust-web-src
+    [ "$1" != vap ] || missing_packages_of_the_access_point
     [ "$1" = test ] || return 0
     command -v openssl >/dev/null || echo openssl
     command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
-    # A second compiler beside rustup's: it comes with the library's sources, which the no_std proof builds anew.
-    [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && [ -d /usr/lib/rustlib/src/rust/library ] ||
-        echo rustc-web cargo-web rust-web-src
-    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+    command -v qemu-aarch64-static >/dev/null && command -v qemu-arm-static >/dev/null || echo qemu-user-static
     command -v javac >/dev/null || echo openjdk-17-jdk-headless
     command -v mvn >/dev/null || echo maven
     command -v podman >/dev/null && command -v buildah >/dev/null && [ -x /usr/lib/podman/netavark ] ||
@@ -35,6 +43,16 @@ missing_packages() {
     command -v debootstrap >/dev/null || echo debootstrap
     command -v systemd-nspawn >/dev/null || echo systemd systemd-container
     command -v go >/dev/null || echo golang-go
+}
+
+missing_packages_of_the_access_point() {
+    command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86
+    command -v nbdkit >/dev/null || echo nbdkit
+    command -v debootstrap >/dev/null || echo debootstrap
+    command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] || echo e2fsprogs
+    command -v depmod >/dev/null || [ -x /sbin/depmod ] || echo kmod
+    command -v cpio >/dev/null || echo cpio
+    command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || echo mosquitto
 }
 
 install_packages() {
@@ -56,6 +74,16 @@ check_rust() {
     command -v cargo >/dev/null || fail "there is no cargo; install Rust by https://rustup.rs and run this again"
     # With rustup this fetches the pinned toolchain the first time.
     cargo --version >/dev/null || fail "the toolchain that rust-toolchain.toml names could not be started"
+}
+
+has_library_sources() { [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ]; }
+
+# The standard library's sources for the pinned toolchain. Without rustup, or out of its reach, Debian's serve.
+add_library_sources() {
+    has_library_sources && return 0
+    command -v rustup >/dev/null || return 0
+    say "adding the standard library's sources to the toolchain"
+    rustup --quiet component add rust-src || say "rustup could not; Debian's compiler with its sources will do"
 }
 
 # The environment is good when it was made from these requirements and its Python still starts.
@@ -109,9 +137,15 @@ main() {
         install_packages build
         check_rust
         ;;
-    test)
-        install_packages test
+    cross | vap)
         check_rust
+        add_library_sources
+        install_packages "$1"
+        ;;
+    test)
+        check_rust
+        add_library_sources
+        install_packages test
         install_python "$VENV" "$REQUIREMENTS"
         install_python "$VENV-oldest" "${REQUIREMENTS%.txt}-oldest.txt" --only-binary :all: ||
             say "there is no such old scikit-learn for this Python: its part of the parity tests is left out"
@@ -121,7 +155,7 @@ main() {
         compile_hdfs
         say "everything the tests need is there"
         ;;
-    *) fail "usage: setup.sh build|test" ;;
+    *) fail "usage: setup.sh build|cross|vap|test" ;;
     esac
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::flight::Target;
 use crate::process::Process;
 use crate::program::{Ended, agent};
 use crate::wait::eventually;
@@ -19,6 +20,8 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 pub struct Aircraft {
     tail: String,
     folder: PathBuf,
+    /// What its program was cross-compiled for; none for the one that was built with the tests.
+    target: Option<Target>,
     /// `cabinwatch-agent run`.
     pub agent: Process,
 }
@@ -32,8 +35,7 @@ impl Aircraft {
     #[must_use]
     pub fn new(folder: &Path, tail: &str, broker: &str, more: &str) -> Self {
         fs::create_dir_all(folder).expect("the folder can be made");
-        let command = command(folder, "run");
-        let agent = Process::new(command, &folder.join("agent.log"));
+        let agent = agent_process(folder, None);
         let config = format!(
             "tail = \"{tail}\"\n\
              window_seconds = 60\n\
@@ -44,7 +46,14 @@ impl Aircraft {
             folder.display()
         );
         fs::write(config_file(folder), config).expect("the configuration can be written");
-        Self { tail: tail.to_owned(), folder: folder.to_owned(), agent }
+        Self { tail: tail.to_owned(), folder: folder.to_owned(), target: None, agent }
+    }
+
+    /// The same aircraft with the program that is shipped for this target.
+    #[must_use]
+    pub fn with_program_for(self, target: Target) -> Self {
+        let agent = agent_process(&self.folder, Some(target));
+        Self { target: Some(target), agent, ..self }
     }
 
     /// The `[sources]` section with an event socket and whatever else is wanted.
@@ -89,7 +98,7 @@ impl Aircraft {
     /// A command of the agent on this aircraft, e.g. `status`.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
-        command(&self.folder, name)
+        command(&self.folder, self.target, name)
     }
 
     /// Waits until a unix socket or UDP port of the agent's is there.
@@ -124,8 +133,12 @@ fn config_file(folder: &Path) -> PathBuf {
     folder.join("agent.toml")
 }
 
-fn command(folder: &Path, name: &str) -> Command {
-    let mut command = agent([name, "--config"]);
-    command.arg(config_file(folder));
+fn agent_process(folder: &Path, target: Option<Target>) -> Process {
+    Process::new(command(folder, target, "run"), &folder.join("agent.log"))
+}
+
+fn command(folder: &Path, target: Option<Target>, name: &str) -> Command {
+    let mut command = target.map_or_else(|| agent([]), Target::agent);
+    command.arg(name).arg("--config").arg(config_file(folder));
     command
 }

@@ -13,6 +13,9 @@ use crate::process::Process;
 /// It says so just before it listens.
 const READY: &str = "Starting listening for CQL clients";
 
+/// It says so once it knows [`FIRST_USER`], some time after it listens.
+const READY_FOR_USERS: &str = "Created default superuser role";
+
 /// The user that every new server with passwords has, and its password.
 pub const FIRST_USER: (&str, &str) = ("cassandra", "cassandra");
 
@@ -82,7 +85,8 @@ impl Cassandra {
         }
         fs::write(folder.join("cassandra.yaml"), settings).expect("the configuration can be written");
         let process = Process::new(command(folder, new_tables), &folder.join("cassandra.log"));
-        let process = process.ready_when_it_says(READY).ready_when_it_listens(port);
+        let ready = if authority.is_some() { READY_FOR_USERS } else { READY };
+        let process = process.ready_when_it_says(ready).ready_when_it_listens(port);
         let mut cassandra = Self { port, process };
         cassandra.process.start();
         cassandra

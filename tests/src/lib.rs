@@ -13,6 +13,7 @@ pub mod cassandra;
 pub mod cql;
 pub mod edr;
 pub mod fleet;
+pub mod flight;
 pub mod ground;
 pub mod hdfs;
 pub mod metrics;

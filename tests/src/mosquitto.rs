@@ -14,6 +14,9 @@ use crate::process::Process;
 use crate::program::{Ended, ground};
 use crate::wait::eventually;
 
+/// What it says last of its start.
+const RUNS: &str = " running";
+
 const SAVE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How clients prove who they are.
@@ -49,7 +52,8 @@ impl FleetBroker {
         fs::create_dir_all(broker.join("data")).expect("the folder can be made");
         let (authority, ports) = (Authority::new("The fleet's authority"), (free_port(), free_port()));
         let process = Process::new(mosquitto(&broker.join("run.conf")), &broker.join("broker.log"));
-        let process = process.ready_when_it_listens(ports.1);
+        // It listens before it can be stopped in an orderly way.
+        let process = process.ready_when_it_says(RUNS).ready_when_it_listens(ports.1);
         let mut broker = Self { identity, folder: broker, authority, ports, process };
         let certificates = broker.folder.join("certs");
         let _ = broker.authority.certificate_file(&certificates);

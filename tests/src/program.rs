@@ -40,7 +40,14 @@ pub fn ground<const N: usize>(arguments: [&str; N]) -> Command {
 
 fn command(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(built(name));
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments);
+    without_settings(command)
+}
+
+/// The command with an environment free of settings from outside, and nothing to read.
+#[must_use]
+pub fn without_settings(mut command: Command) -> Command {
+    command.stdin(Stdio::null());
     for (variable, _) in env::vars_os() {
         if variable.to_string_lossy().starts_with("CABINWATCH_") {
             command.env_remove(variable);

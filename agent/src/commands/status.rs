@@ -6,11 +6,13 @@ use std::io::{self, Write};
 use cabinwatch_shared::wire::ClockTrust;
 use serde::Serialize;
 
+use super::model::TrialView;
 use super::{CommandError, Snapshot};
 use crate::config::Config;
+use crate::model::TrialRules;
 use crate::pipeline::Settings;
 use crate::pipeline::state::State;
-use crate::store::{ClockRecord, Counter, StoreError};
+use crate::store::{ClockRecord, Counter, Slot, StoreError};
 
 /// How the agent is doing. Instants are RFC 3339 in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -72,6 +74,8 @@ pub struct ModelInUse {
     pub version: u32,
     /// Since when it is in use.
     pub activated: String,
+    /// How far its trial has come; none once it has passed.
+    pub trial: Option<TrialView>,
 }
 
 /// What is known of the time of day, as the agent last wrote it down.
@@ -122,6 +126,7 @@ pub fn gather(config: &Config, settings: &Settings) -> Result<Status, CommandErr
 
 fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<Status, StoreError> {
     let (bounds, backlog) = (reader.bounds()?, reader.backlog()?);
+    let (model, memory) = (reader.model(Slot::Active)?, reader.model_memory()?);
     let age = |written: i64| u64::try_from(now.seconds().0.saturating_sub(written)).unwrap_or(0);
     let open_windows = state.windows.iter().map(|(start, window)| OpenWindow {
         start: start.to_string(),
@@ -142,9 +147,11 @@ fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<S
             oldest_age_seconds: backlog.oldest_written.map(|written| age(written.0)),
             newest_written: backlog.newest_written.map(|written| written.to_string()),
         },
-        model: reader
-            .model()?
-            .map(|model| ModelInUse { version: model.version.0, activated: model.activated.to_string() }),
+        model: model.map(|model| ModelInUse {
+            version: model.version.0,
+            activated: model.activated.to_string(),
+            trial: TrialView::of(&memory, &TrialRules::from_config(&config.model)),
+        }),
         clock: clock(state, bounds.clock),
         watermark: state.stored_watermark().map(|at| at.to_string()),
         last_stored: reader.last_stored()?.map(|at| at.to_string()),
@@ -205,7 +212,12 @@ fn print_text(status: &Status, out: &mut impl Write) -> io::Result<()> {
     }
     writeln!(out, "sent          {} of {} frames are stored on the ground", outbox.committed, outbox.newest)?;
     match &status.model {
-        Some(model) => writeln!(out, "model         {} since {}", model.version, model.activated)?,
+        Some(model) => {
+            let trial = model.trial.map_or_else(String::new, |trial| {
+                format!(", on trial: window {} of {}", trial.windows, trial.of_windows)
+            });
+            writeln!(out, "model         {} since {}{trial}", model.version, model.activated)?;
+        }
         None => writeln!(out, "model         none: windows are counted, not scored")?,
     }
     print_clock(&status.clock, out)?;

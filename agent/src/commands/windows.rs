@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::time::UnixSeconds;
 use serde::Serialize;
 
@@ -12,7 +11,7 @@ use crate::config::Config;
 use crate::model::{self, CheckedModel};
 use crate::pipeline::Settings;
 use crate::pipeline::closing::{ClosedWindow, ScoredRow};
-use crate::store::StoreError;
+use crate::store::{Slot, StoreError};
 
 /// A window and whether it still counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,9 +39,9 @@ fn read(settings: &Settings, snapshot: &Snapshot, last: usize) -> Result<Vec<Win
             .map_err(|error| StoreError::Corrupt(format!("a closed window does not decode: {error}")))?;
         views.push(WindowView { open: false, window });
     }
-    let stored = reader.model()?;
+    let (stored, memory) = (reader.model(Slot::Active)?, reader.model_memory()?);
     let checked =
-        stored.and_then(|stored| model::check(&stored.bundle, &settings.demands, ModelVersion(0), None).ok());
+        stored.and_then(|stored| model::check_stored(&stored.bundle, &settings.demands, &memory).ok());
     let model = checked.as_ref().and_then(CheckedModel::view);
     views.extend(state.windows.iter().map(|(start, window)| WindowView {
         open: true,

@@ -11,8 +11,7 @@ use super::clock::Clock;
 use super::closing::ClosedWindow;
 use super::engine::{Engine, HOUSEKEEPING};
 use super::windows::OpenWindow;
-use crate::model::CheckedModel;
-use crate::store::{Change, Counter, Removal, StoreError};
+use crate::store::{Change, Counter, ModelChange, Removal, StoreError};
 
 /// A start replays at most about this much of the log.
 const CHECKPOINT_BYTES: u64 = 1 << 20;
@@ -121,26 +120,17 @@ impl<C: Clock> Engine<C> {
 
     /// Scores windows and writes them, their frames, and what the ground must hear of losses, in one transaction.
     pub(super) fn close(&mut self, windows: Vec<(UnixSeconds, OpenWindow)>) -> Result<(), StoreError> {
-        let model = self.model.take();
-        let view = model.as_ref().and_then(CheckedModel::view);
-        let closed: Vec<_> =
-            windows.into_iter().map(|(start, window)| self.score(start, &window, view.as_ref())).collect();
-        self.group
-            .counts()
-            .add(Counter::WindowsClosed, closed.iter().filter(|window| !window.is_empty()).count() as u64);
+        let closing = self.score_all(windows);
+        self.group.counts().add(Counter::WindowsClosed, closing.records.len() as u64);
         let mut change = self.begin_change();
-        for window in closed.iter().filter(|window| !window.is_empty()) {
-            match (window.to_frame(view.as_ref()), window.to_record()) {
-                (Ok(frame), Ok(record)) => {
-                    change.frames.push(frame);
-                    change.windows.push(record);
-                }
-                (Err(error), _) | (_, Err(error)) => {
-                    tracing::error!("the window from {} can't be written: {error}", window.start);
-                }
-            }
+        change.frames = closing.frames;
+        change.windows = closing.records;
+        if let Some(slots) = closing.slots {
+            change.model = Some(ModelChange { slots, memory: self.models.memory.clone() });
         }
-        self.model = model;
+        if let Some((version, outcome)) = closing.outcome {
+            self.push_model_report(&mut change, version, outcome);
+        }
         self.report(&mut change);
         self.write_checkpoint(change)?;
         if self.store.keys_in_memory_count() > IDLE_KEYS {
@@ -149,7 +139,12 @@ impl<C: Clock> Engine<C> {
         Ok(())
     }
 
-    fn score(&mut self, start: UnixSeconds, window: &OpenWindow, model: Option<&Model<'_>>) -> ClosedWindow {
+    pub(super) fn score(
+        &mut self,
+        start: UnixSeconds,
+        window: &OpenWindow,
+        model: Option<&Model<'_>>,
+    ) -> ClosedWindow {
         let end = UnixSeconds(start.0.saturating_add(i64::from(window.seconds())));
         self.state.closed.close(start, end);
         let closed = ClosedWindow::score(start, window, |key| self.store.key_in_memory(key), model);

@@ -13,12 +13,12 @@ use cabinwatch_shared::wire::ClockTrust;
 
 use super::clock::Clock;
 use super::counting;
+use super::offers::Models;
 use super::settings::Settings;
 use super::state::State;
 use super::timekeeping::Timekeeper;
 use super::watermark::Moment;
 use super::{Input, Outgoing, timing};
-use crate::model::CheckedModel;
 use crate::sources::{DatedBy, EventBatch};
 use crate::store::{
     BootId, BootMillis, ClockRecord, Counter, Found, Founded, GroupWriter, Store, StoreError,
@@ -58,7 +58,7 @@ pub struct Engine<C> {
     pub(super) offered: Option<Vec<u8>>,
     /// Whom to tell once the group is durable.
     pub(super) on_stored: Vec<Box<dyn FnOnce() + Send>>,
-    pub(super) model: Option<CheckedModel>,
+    pub(super) models: Models,
     pub(super) outgoing: Outgoing,
     /// Set when the process shall end: a commit that fails is not tried for ever then.
     pub(super) stop: Arc<AtomicBool>,
@@ -128,7 +128,7 @@ impl<C: Clock> Engine<C> {
             group: GroupWriter::default(),
             group_since: None,
             on_stored: Vec::new(),
-            model: None,
+            models: Models::default(),
             outgoing: Arc::new(|| ()),
             stop,
             last_report: since_boot,
@@ -146,7 +146,7 @@ impl<C: Clock> Engine<C> {
         self.keeper = keeper
             .filter(|keeper| !keeper.is_provisional())
             .unwrap_or_else(|| timing::new_keeper(&self.clock, &self.settings.clock, &self.state.clock));
-        self.load_model()?;
+        self.load_models()?;
         if !self.keeper.is_provisional() {
             self.keep_time()?;
         }
@@ -168,7 +168,7 @@ impl<C: Clock> Engine<C> {
     /// The version of the model in use; 0 for none.
     #[must_use]
     pub fn model_version(&self) -> ModelVersion {
-        self.model.as_ref().map_or(ModelVersion(0), CheckedModel::version)
+        self.models.version()
     }
 
     /// Says whom to call after a commit that appended frames.

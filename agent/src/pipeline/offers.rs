@@ -1,18 +1,37 @@
-//! Models that are offered, and the one that was in use before a restart.
+//! Models that are offered, and those that were in use before a restart.
 
 use cabinwatch_shared::model::ModelVersion;
-use cabinwatch_shared::wire::{Frame, ModelOutcome, ModelReport};
+use cabinwatch_shared::wire::{Frame, ModelOutcome, ModelReport, Rollback, TrialCounts};
 
 use super::clock::Clock;
 use super::engine::Engine;
-use crate::model::{self, CheckedModel, Offer, Refused};
-use crate::store::{Change, Counter, ModelChange, StoreError};
+use crate::model::{self, Accepted, CheckedModel, ModelMemory, Offer, Refused, Trial};
+use crate::store::{Change, Counter, ModelChange, Slot, SlotChange, StoreError};
+
+/// The models in memory. The database says the same at any time.
+#[derive(Default)]
+pub(super) struct Models {
+    /// The one in use.
+    pub active: Option<CheckedModel>,
+    /// The one before it, as long as the one in use is on trial.
+    pub before: Option<CheckedModel>,
+    /// What is remembered.
+    pub memory: ModelMemory,
+}
+
+impl Models {
+    /// The version in use; 0 for none.
+    pub fn version(&self) -> ModelVersion {
+        self.active.as_ref().map_or(ModelVersion(0), CheckedModel::version)
+    }
+}
 
 impl<C: Clock> Engine<C> {
     /// Judges an offered bundle and acts on it.
     pub(super) fn take_model(&mut self, bundle: Vec<u8>) -> Result<(), StoreError> {
-        match model::judge(&bundle, &self.settings.demands, self.model.as_ref(), self.now()) {
-            Offer::Activate(checked) => self.activate(checked, bundle),
+        let Models { active, memory, .. } = &self.models;
+        match model::judge(&bundle, &self.settings.demands, memory, active.as_ref(), self.now()) {
+            Offer::Activate(accepted) => self.activate(accepted, bundle),
             Offer::AlreadyActive => {
                 tracing::debug!("the offered model is the one in use");
                 Ok(())
@@ -21,16 +40,36 @@ impl<C: Clock> Engine<C> {
         }
     }
 
-    fn activate(&mut self, checked: CheckedModel, bundle: Vec<u8>) -> Result<(), StoreError> {
-        let version = checked.version();
-        tracing::info!("model {} is in use from the next window that closes", version.0);
+    /// Takes a model into use, on trial, and with it the hand-overs of its bundle: both or, if the power goes, neither.
+    fn activate(&mut self, accepted: Accepted, bundle: Vec<u8>) -> Result<(), StoreError> {
+        let Accepted { model, hand_overs } = accepted;
+        let version = model.version();
+        let handed_over = hand_overs.kept().len().saturating_sub(self.models.memory.hand_overs.kept().len());
+        // A model that has not proved itself is nothing to go back to.
+        let keep_active = self.models.memory.trial.is_none();
+        let memory = ModelMemory {
+            highest: self.models.memory.highest.max(version),
+            trial: Some(Trial::default()),
+            hand_overs,
+            ..self.models.memory.clone()
+        };
+        tracing::info!("model {} is in use from the next window that closes, on trial", version.0);
+        if handed_over > 0 {
+            tracing::info!("{handed_over} signing keys have handed over to others, and are believed no more");
+        }
         self.group.counts().add(Counter::ModelsActivated, 1);
+        self.group.counts().add(Counter::KeysHandedOver, handed_over as u64);
         self.state.refused_bundle = None;
         let mut change = self.begin_change();
-        change.model = Some(ModelChange::Activate { version, bundle });
+        let slots = SlotChange::Activate { version, bundle, keep_active };
+        change.model = Some(ModelChange { slots, memory: memory.clone() });
         self.push_model_report(&mut change, version, ModelOutcome::Activated);
         self.write_checkpoint(change)?;
-        self.model = Some(checked);
+        let active = self.models.active.replace(model);
+        if keep_active {
+            self.models.before = active;
+        }
+        self.models.memory = memory;
         Ok(())
     }
 
@@ -49,29 +88,84 @@ impl<C: Clock> Engine<C> {
         self.write_checkpoint(change)
     }
 
-    /// Checks the model the database holds as if it were offered now; only its expiry and version no longer matter.
-    pub(super) fn load_model(&mut self) -> Result<(), StoreError> {
-        let Some((version, bundle)) = self.store.model()? else { return Ok(()) };
-        match model::check(&bundle, &self.settings.demands, ModelVersion(0), None) {
-            Ok(checked) => self.model = Some(checked),
-            Err(refused) => {
+    /// Checks the models the database holds, in case the flash or the configuration has changed since.
+    pub(super) fn load_models(&mut self) -> Result<(), StoreError> {
+        self.models = Models { memory: self.store.model_memory()?, ..Models::default() };
+        let Some(stored) = self.store.model(Slot::Active)? else { return Ok(()) };
+        match model::check_stored(&stored.bundle, &self.settings.demands, &self.models.memory) {
+            Ok(active) => {
+                self.models.active = Some(active);
+                self.load_model_before()
+            }
+            Err(refused) => self.fall_back(stored.version, &refused),
+        }
+    }
+
+    /// A model on trial is compared with the one before it.
+    fn load_model_before(&mut self) -> Result<(), StoreError> {
+        if self.models.memory.trial.is_none() {
+            return Ok(());
+        }
+        match self.checked_previous()? {
+            Some(Ok(before)) => self.models.before = Some(before),
+            None => {}
+            Some(Err(refused)) => {
                 tracing::error!(
-                    "model {}, which was in use, is dropped: {}; windows go unscored until another one comes",
-                    version.0,
+                    "the model before the one in use is unusable and forgotten: {}",
                     refused.refusal
                 );
-                self.group.counts().add(Counter::ModelsRefused, 1);
+                // What was counted in comparison with it goes on without; so the trial begins anew.
+                self.models.memory.trial = Some(Trial::default());
                 let mut change = self.begin_change();
-                change.model = Some(ModelChange::Drop);
-                self.push_model_report(&mut change, version, refused.refusal.outcome());
+                let memory = self.models.memory.clone();
+                change.model = Some(ModelChange { slots: SlotChange::ForgetPrevious, memory });
                 self.write(&change)?;
             }
         }
         Ok(())
     }
 
-    fn push_model_report(&self, change: &mut Change, version: ModelVersion, outcome: ModelOutcome) {
+    /// The model in use can be used no more: the one before it takes its place, or none.
+    fn fall_back(&mut self, version: ModelVersion, refused: &Refused) -> Result<(), StoreError> {
+        self.models.active = self.checked_previous()?.and_then(Result::ok);
+        let to = self.models.version();
+        tracing::error!(
+            "model {}, which was in use, is unusable: {}; {}",
+            version.0,
+            refused.refusal,
+            in_its_place(to)
+        );
+        let slots = if self.models.active.is_some() { SlotChange::FallBack } else { SlotChange::Clear };
+        let trial = self.models.memory.trial.take().map_or_else(TrialCounts::default, |trial| trial.counts);
+        self.group.counts().add(Counter::ModelsRolledBack, 1);
+        let mut change = self.begin_change();
+        change.model = Some(ModelChange { slots, memory: self.models.memory.clone() });
+        let outcome = ModelOutcome::RolledBack(Rollback { to, cause: refused.refusal.cause(), trial });
+        self.push_model_report(&mut change, version, outcome);
+        self.write(&change)
+    }
+
+    fn checked_previous(&self) -> Result<Option<Result<CheckedModel, Refused>>, StoreError> {
+        let stored = self.store.model(Slot::Previous)?;
+        Ok(stored
+            .map(|stored| model::check_stored(&stored.bundle, &self.settings.demands, &self.models.memory)))
+    }
+
+    pub(super) fn push_model_report(
+        &self,
+        change: &mut Change,
+        version: ModelVersion,
+        outcome: ModelOutcome,
+    ) {
         let at = self.now_seconds();
         self.push_frame(change, &Frame::Model(ModelReport { version, at, outcome }));
+    }
+}
+
+/// What scores from now on.
+pub(super) fn in_its_place(to: ModelVersion) -> String {
+    match to {
+        ModelVersion(0) => "windows go unscored until another one comes".to_owned(),
+        ModelVersion(version) => format!("model {version} is back in its place"),
     }
 }

@@ -1,7 +1,6 @@
 //! One transaction, described before it is tried. Because it is data, it can be tried again after a failure, on a new
 //! connection and once the file has told whether the first try reached it.
 
-use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{ClockTrust, Committed};
 use rusqlite::{Connection, params};
@@ -9,22 +8,9 @@ use rusqlite::{Connection, params};
 use super::checkpoint::Checkpoint;
 use super::dictionary::KeyEntry;
 use super::group::KeyId;
+use super::models::{self, ModelChange};
 use super::retention::{Held, Plan};
 use super::{StoreError, outbox};
-
-/// What becomes of the active model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelChange {
-    /// This bundle takes its place.
-    Activate {
-        /// Its version.
-        version: ModelVersion,
-        /// The signed bundle.
-        bundle: Vec<u8>,
-    },
-    /// It can't be used any more.
-    Drop,
-}
 
 /// A closed window, for the `windows` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +66,7 @@ pub struct Change {
     pub checkpoint: Option<Checkpoint>,
     /// What the agent thinks of its clock.
     pub clock: Option<ClockTrust>,
-    /// The active model.
+    /// The models.
     pub model: Option<ModelChange>,
     /// What the ground has stored.
     pub committed: Option<Committed>,
@@ -138,7 +124,7 @@ pub(super) fn apply(
         outbox::set_clock(connection, trust)?;
     }
     if let Some(model) = &change.model {
-        write_model(connection, model, at)?;
+        models::write(connection, model, at)?;
     }
     let acknowledged = match change.committed {
         Some(committed) => outbox::acknowledge(connection, committed)?,
@@ -183,17 +169,6 @@ fn write_windows(connection: &Connection, change: &Change, at: UnixSeconds) -> R
             .prepare_cached("INSERT INTO windows (start, closed, body) VALUES (?1, ?2, ?3)")?
             .execute(params![window.start.0, at.0, window.body])?;
     }
-    Ok(())
-}
-
-fn write_model(connection: &Connection, model: &ModelChange, at: UnixSeconds) -> Result<(), StoreError> {
-    match model {
-        ModelChange::Activate { version, bundle } => connection.execute(
-            "REPLACE INTO model (id, version, activated, bundle) VALUES (1, ?1, ?2, ?3)",
-            params![version.0, at.0, bundle],
-        )?,
-        ModelChange::Drop => connection.execute("DELETE FROM model", [])?,
-    };
     Ok(())
 }
 

@@ -35,11 +35,17 @@ pub enum Counter {
     Provisional,
     /// Events among them whose time was guessed in the end, not computed.
     ProvisionalGuessed,
+    /// Models that were in use and gave way to the one before.
+    ModelsRolledBack,
+    /// Models that passed their trial.
+    ModelTrialsPassed,
+    /// Signing keys that handed over to others.
+    KeysHandedOver,
 }
 
 impl Counter {
-    /// Losses count from 0 up, as on the wire. The other counters' numbers stay what they are.
-    const OTHERS: [(Self, u8); 12] = [
+    /// What is no loss, by its number in the file. Losses count from 0 up, as on the wire.
+    const OTHERS: [(Self, u8); 15] = [
         (Self::Events, 64),
         (Self::KeyOverflow, 65),
         (Self::TextCut, 66),
@@ -52,25 +58,30 @@ impl Counter {
         (Self::ClockGuesses, 77),
         (Self::Provisional, 78),
         (Self::ProvisionalGuessed, 79),
+        (Self::ModelsRolledBack, 80),
+        (Self::ModelTrialsPassed, 81),
+        (Self::KeysHandedOver, 82),
     ];
 
     /// Every counter, losses first.
     pub fn all() -> impl Iterator<Item = Self> {
-        let others = Self::OTHERS.into_iter().map(|(counter, _)| counter);
-        LossReason::ALL.into_iter().map(Self::Lost).chain(others)
+        LossReason::ALL
+            .into_iter()
+            .map(Self::Lost)
+            .chain(Self::OTHERS.into_iter().map(|(counter, _)| counter))
     }
 
     /// The number the counter has in the file.
     #[must_use]
     pub fn code(self) -> u8 {
-        let found = match self {
-            Self::Lost(reason) => LossReason::ALL
-                .iter()
-                .position(|known| *known == reason)
-                .and_then(|place| u8::try_from(place).ok()),
-            other => Self::OTHERS.iter().find(|(known, _)| *known == other).map(|(_, code)| *code),
+        let code = match self {
+            Self::Lost(reason) => {
+                let place = LossReason::ALL.iter().position(|known| *known == reason);
+                place.and_then(|place| u8::try_from(place).ok())
+            }
+            other => Self::OTHERS.into_iter().find_map(|(known, code)| (known == other).then_some(code)),
         };
-        found.unwrap_or(u8::MAX)
+        code.unwrap_or(u8::MAX)
     }
 
     /// The counter of that number.
@@ -96,6 +107,9 @@ impl Counter {
             Self::ClockGuesses => "clock_guesses",
             Self::Provisional => "provisional",
             Self::ProvisionalGuessed => "provisional_guessed",
+            Self::ModelsRolledBack => "models_rolled_back",
+            Self::ModelTrialsPassed => "model_trials_passed",
+            Self::KeysHandedOver => "keys_handed_over",
         }
     }
 }
@@ -167,6 +181,7 @@ mod tests {
         assert_eq!(Counter::Events.code(), 64);
         assert_eq!(Counter::DatabasesSetAside.code(), 71);
         assert_eq!(Counter::ClockSteps.code(), 76);
+        assert_eq!(Counter::ModelsRolledBack.code(), 80);
         assert_eq!(Counter::from_code(200), None);
     }
 }

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::change::{self, Change};
 use super::checkpoint::{Checkpoint, StreamCause};
 use super::counters::Counter;
-use super::{StoreError, log, outbox, schema};
+use super::{StoreError, log, models, outbox, schema};
 
 /// What was found where the database should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,7 @@ fn open_sound(path: &Path, cause: StreamCause, now: Founded) -> Result<(Connecti
         // Whole pages may still hold what no agent writes.
         outbox::bounds(&connection)?;
         log::checkpoint(&connection)?;
+        models::memory(&connection)?;
         return Ok((connection, Found::Database));
     }
     let transaction = connection.transaction()?;

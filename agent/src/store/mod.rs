@@ -1,5 +1,5 @@
 //! The agent's one SQLite file: the log of events, the state at its last checkpoint, the outbox, closed windows, and
-//! the active model. `docs/agent-store.md` is its specification.
+//! the models. `docs/agent-store.md` is its specification.
 //!
 //! Constraints, in order: an event is counted once, whatever moment the process is killed at; a usual commit writes
 //! one page; what is read at a start is bounded; the file stays within its limits, and what goes is counted.
@@ -17,6 +17,7 @@ mod error;
 mod founding;
 mod group;
 mod log;
+mod models;
 mod outbox;
 mod reader;
 mod retention;
@@ -24,7 +25,7 @@ mod schema;
 mod varint;
 mod writer;
 
-pub use change::{Change, ModelChange, Redated, Removal, WindowRecord};
+pub use change::{Change, Redated, Removal, WindowRecord};
 pub use checkpoint::{
     AdoptedRecord, Checkpoint, ClockRecord, LossSpan, ProvisionalSpan, StepRecord, StreamCause, Tally,
     WindowCounts,
@@ -40,8 +41,9 @@ pub use group::{
     Stamp,
 };
 pub use log::{KeyNames, LoggedGroup};
+pub use models::{ModelChange, Slot, SlotChange, StoredModel};
 pub use outbox::{OutboxBounds, StoredFrame};
-pub use reader::{Backlog, Reader, StoredModel};
+pub use reader::{Backlog, Reader};
 pub use retention::{Excess, Limits, Plan};
 pub use schema::SCHEMA_VERSION;
 pub use writer::{Retention, Store};

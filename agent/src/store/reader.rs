@@ -11,9 +11,11 @@ use super::checkpoint::Checkpoint;
 use super::dictionary::{Dictionary, KeyEntry};
 use super::group::KeyId;
 use super::log::{self, KeyNames, LoggedGroup};
+use super::models::{self, Slot, StoredModel};
 use super::outbox::{self, OutboxBounds, StoredFrame};
 use super::retention::Held;
 use super::{StoreError, schema};
+use crate::model::ModelMemory;
 
 /// What waits in the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +30,6 @@ pub struct Backlog {
     pub newest_written: Option<UnixSeconds>,
     /// Up to where the ground has stored them.
     pub committed: FrameSeq,
-}
-
-/// The model in use, as it lies in the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredModel {
-    /// Its version.
-    pub version: ModelVersion,
-    /// Since when it is in use.
-    pub activated: UnixSeconds,
-    /// The signed bundle.
-    pub bundle: Vec<u8>,
 }
 
 /// A connection that can't write. It sees what was committed when a call begins.
@@ -80,9 +71,7 @@ impl Reader {
     /// # Errors
     /// When the database can't be read.
     pub fn active_model_version(&self) -> Result<ModelVersion, StoreError> {
-        let version =
-            self.connection.query_row("SELECT version FROM model", [], |row| row.get(0)).optional()?;
-        Ok(ModelVersion(version.unwrap_or(0)))
+        models::active_version(&self.connection)
     }
 
     /// What waits in the outbox.
@@ -104,16 +93,20 @@ impl Reader {
         })
     }
 
-    /// The model in use, if there is one.
+    /// The model in a slot, if there is one.
     ///
     /// # Errors
     /// When the database can't be read.
-    pub fn model(&self) -> Result<Option<StoredModel>, StoreError> {
-        let row = |row: &rusqlite::Row<'_>| {
-            let (version, activated) = (ModelVersion(row.get(0)?), UnixSeconds(row.get(1)?));
-            Ok(StoredModel { version, activated, bundle: row.get(2)? })
-        };
-        Ok(self.connection.query_row("SELECT version, activated, bundle FROM model", [], row).optional()?)
+    pub fn model(&self, slot: Slot) -> Result<Option<StoredModel>, StoreError> {
+        models::model(&self.connection, slot)
+    }
+
+    /// What is remembered about models.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn model_memory(&self) -> Result<ModelMemory, StoreError> {
+        models::memory(&self.connection)
     }
 
     /// The bodies of the last `count` closed windows, the newest first.

@@ -50,11 +50,15 @@ CREATE TABLE windows (
     closed INTEGER NOT NULL,
     body   BLOB NOT NULL
 ) STRICT;
-CREATE TABLE model (
-    id        INTEGER PRIMARY KEY CHECK (id = 1),
+CREATE TABLE models (
+    slot      INTEGER PRIMARY KEY CHECK (slot IN (1, 2)),
     version   INTEGER NOT NULL,
     activated INTEGER NOT NULL,
     bundle    BLOB NOT NULL
+) STRICT;
+CREATE TABLE model_memory (
+    id   INTEGER PRIMARY KEY CHECK (id = 1),
+    body BLOB NOT NULL
 ) STRICT;
 ";
 
@@ -87,7 +91,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 
 fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "cache_size", -512)?;
+    connection.pragma_update(None, "cache_size", -256)?;
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())

@@ -5,9 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use cabinwatch_shared::fault_key::FaultKey;
-use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::time::UnixSeconds;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::change::{self, Change, Removal};
 use super::checkpoint::Checkpoint;
@@ -15,9 +14,11 @@ use super::dictionary::{Dictionary, KeyEntry};
 use super::founding::{self, Found, Founded};
 use super::group::KeyId;
 use super::log::{KeyNames, LoggedGroup};
+use super::models::{self, Slot, StoredModel};
 use super::outbox::{self, OutboxBounds};
 use super::retention::{Candidate, Held, Limits, Plan, plan};
 use super::{StoreError, log, schema};
+use crate::model::ModelMemory;
 
 /// How much of each table may stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,14 +193,20 @@ impl Store {
         outbox::bounds(&self.connection)
     }
 
-    /// The bundle of the active model.
+    /// The model in a slot.
     ///
     /// # Errors
     /// When the database can't be read.
-    pub fn model(&self) -> Result<Option<(ModelVersion, Vec<u8>)>, StoreError> {
-        let sql = "SELECT version, bundle FROM model";
-        let row = |row: &rusqlite::Row<'_>| Ok((ModelVersion(row.get(0)?), row.get(1)?));
-        Ok(self.connection.query_row(sql, [], row).optional()?)
+    pub fn model(&self, slot: Slot) -> Result<Option<StoredModel>, StoreError> {
+        models::model(&self.connection, slot)
+    }
+
+    /// What is remembered about models.
+    ///
+    /// # Errors
+    /// When the database can't be read, or what it says does not decode.
+    pub fn model_memory(&self) -> Result<ModelMemory, StoreError> {
+        models::memory(&self.connection)
     }
 
     /// The number the next group will have.

@@ -12,6 +12,7 @@ pub mod logging;
 pub mod model;
 pub mod output;
 pub mod progress;
+pub mod promote;
 pub mod publish;
 mod read_history;
 pub mod report;

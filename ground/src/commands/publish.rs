@@ -8,7 +8,7 @@ use cabinwatch_shared::wire::Topic;
 
 use crate::broker::{self, BrokerError, PublishError};
 use crate::config::{Config, Flag};
-use crate::tables::{self, KnownModel, TablesError};
+use crate::tables::{self, KnownModel, Tables, TablesError};
 use crate::train::folder::{FolderError, ModelFolder};
 
 /// Flags of `publish`.
@@ -103,14 +103,29 @@ pub fn run(config: &Config, out: &mut dyn Write) -> Result<ModelVersion, Publish
         let asked = config.model.cohort.clone();
         return Err(PublishCommandError::Cohort { bundle: cohort, asked });
     }
-    let options = broker::publisher_options(&config.broker, "cabinwatch-publish")?;
     let mut tables = tables::open(&config.tables.url, &config.tables)?;
-    tables.put_model(&KnownModel { version, cohort: cohort.clone(), bundle: bundle.clone() })?;
+    send(config, tables.as_mut(), KnownModel { version, cohort, bundle }, out)?;
+    Ok(version)
+}
+
+/// Makes a model known in the tables, and publishes it retained for its cohort.
+///
+/// # Errors
+/// When a step fails; to do it again is harmless.
+pub(super) fn send(
+    config: &Config,
+    tables: &mut dyn Tables,
+    model: KnownModel,
+    out: &mut dyn Write,
+) -> Result<(), PublishCommandError> {
+    let options = broker::publisher_options(&config.broker, "cabinwatch-publish")?;
+    tables.put_model(&model)?;
+    let KnownModel { version, cohort, bundle } = model;
     let bytes = bundle.len();
     let topic = Topic::Model(&cohort).to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(PublishCommandError::Start)?;
     runtime.block_on(broker::publish_retained(&config.broker, options, topic.clone(), bundle))?;
     writeln!(out, "Model {} ({bytes} bytes) is on {topic} and known in the tables.", version.0)?;
-    Ok(version)
+    Ok(())
 }

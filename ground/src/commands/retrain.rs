@@ -29,6 +29,9 @@ pub struct RetrainArgs {
     /// Folder for model.cwm, zscore_stats.csv and evaluation.json
     #[arg(long, value_name = "DIR")]
     pub model_dir: Option<PathBuf>,
+    /// Which aircraft the model is for
+    #[arg(long, value_name = "NAME")]
+    pub cohort: Option<String>,
     /// File to leave metrics in for the node exporter's textfile collector, or the folder for it
     #[arg(long, value_name = "PATH")]
     pub metrics_file: Option<PathBuf>,
@@ -66,6 +69,7 @@ impl RetrainArgs {
             ("--archive", "retrain.archive", self.archive.clone()),
             ("--days", "retrain.days", self.days.map(|days| days.to_string())),
             ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),
+            ("--cohort", "model.cohort", self.cohort.clone()),
             (
                 "--metrics-file",
                 "metrics.textfile",

@@ -17,10 +17,24 @@ pub struct ModelConfig {
     pub cohort: String,
     /// For how many days a bundle may be activated.
     pub valid_days: u32,
+    /// `promote` wants this many aircraft at least that have passed the model's trial…
+    pub promote_min_aircraft: u32,
+    /// …and this share of the cohort's, in percent.
+    pub promote_min_passed_percent: u8,
+    /// It refuses when more than this share has rolled the model back or refused it, in percent.
+    pub promote_max_failed_percent: u8,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { dir: PathBuf::new(), signing_key: PathBuf::new(), cohort: "fleet".to_owned(), valid_days: 90 }
+        Self {
+            dir: PathBuf::new(),
+            signing_key: PathBuf::new(),
+            cohort: "fleet".to_owned(),
+            valid_days: 90,
+            promote_min_aircraft: 1,
+            promote_min_passed_percent: 80,
+            promote_max_failed_percent: 0,
+        }
     }
 }

@@ -115,7 +115,7 @@ impl<'a> Group<'a> {
             }
             Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
         };
-        let AgentStatus { release, model, stream, clock, .. } = status;
+        let AgentStatus { release, model, stream, cohort, clock, .. } = status;
         if clock != ClockTrust::Trusted {
             tracing::warn!(%tail, clock = clock.as_str(), retained, "the aircraft does not trust its clock: the times of its windows may be wrong, or windows be held back");
         }
@@ -124,6 +124,7 @@ impl<'a> Group<'a> {
         aircraft.online = Some(true);
         aircraft.last_contact = contact.or(aircraft.last_contact);
         (aircraft.release, aircraft.model, aircraft.stream) = (Some(release), Some(model), Some(stream));
+        aircraft.cohort = Some(cohort.as_str().to_owned());
         // An aircraft that has just connected is told at once how far the ground is.
         let key = (tail.clone(), stream);
         if self.stored.contains_key(&key) {
@@ -139,6 +140,7 @@ impl<'a> Group<'a> {
             release: None,
             model: None,
             stream: None,
+            cohort: None,
         })
     }
 

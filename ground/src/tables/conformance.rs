@@ -9,7 +9,7 @@ use cabinwatch_shared::wire::{
     FrameSeq, LossFrame, LossReason, ModelOutcome, ModelReport, StreamId, StreamStart,
 };
 
-use super::examples::{row, window};
+use super::examples::{every_outcome, row, window};
 use super::*;
 
 /// One check: tables that are empty, and what must hold of them.
@@ -196,8 +196,10 @@ fn frame_set_aside(seq: u64, reason: SetAsideReason) -> SetAside {
 
 fn records_come_back(tables: &mut dyn Tables) {
     let awaiting = frame_set_aside(8, SetAsideReason::UnknownModel(ModelVersion(5)));
-    let report =
-        ModelReport { version: ModelVersion(5), at: UnixSeconds(70), outcome: ModelOutcome::SelfTestFailed };
+    let report = |(outcome, seq): (ModelOutcome, u64)| ModelReportRecord {
+        frame: frame(seq),
+        report: ModelReport { version: ModelVersion(5), at: UnixSeconds(70), outcome },
+    };
     let start = StreamStart::DatabaseSetAside { at: UnixSeconds(10) };
     let batch = Batch {
         losses: LossReason::ALL
@@ -209,7 +211,7 @@ fn records_come_back(tables: &mut dyn Tables) {
             })
             .collect(),
         stream_starts: vec![StreamStartRecord { frame: frame(1), start }],
-        model_reports: vec![ModelReportRecord { frame: frame(2), report }],
+        model_reports: every_outcome().into_iter().zip(1..).map(report).collect(),
         set_aside: vec![message_set_aside(b"one"), message_set_aside(b"two"), awaiting.clone()],
         ..Batch::default()
     };
@@ -318,6 +320,7 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
         release: None,
         model: None,
         stream: None,
+        cohort: None,
     };
     let speaking = AircraftRecord {
         last_contact: Some(UnixSeconds(500)),
@@ -325,6 +328,7 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
         release: Some(AgentRelease(0, 1, 2)),
         model: Some(ModelVersion(3)),
         stream: Some(StreamId(7)),
+        cohort: Some("canary".to_owned()),
         ..silent.clone()
     };
     for record in [&silent, &speaking, &silent] {
@@ -344,4 +348,9 @@ fn models_are_known_once(tables: &mut dyn Tables) {
     assert_eq!(tables.model(ModelVersion(3)).expect("read"), Some(model.clone()));
     let other = KnownModel { bundle: vec![4], ..model };
     assert!(matches!(tables.put_model(&other), Err(TablesError::ModelConflict(ModelVersion(3)))));
+    let earlier = KnownModel { version: ModelVersion(2), cohort: "canary".to_owned(), bundle: vec![5] };
+    tables.put_model(&earlier).expect("stored");
+    let version =
+        |version, cohort: &str| KnownVersion { version: ModelVersion(version), cohort: cohort.to_owned() };
+    assert_eq!(tables.known_versions().expect("read"), [version(2, "canary"), version(3, "fleet")]);
 }

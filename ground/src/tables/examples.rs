@@ -9,7 +9,8 @@ use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::{Alarms, Verdict};
 use cabinwatch_shared::window::{Window, WindowLength};
 use cabinwatch_shared::wire::{
-    FrameSeq, LossFrame, LossReason, ModelOutcome, ModelReport, StreamId, StreamStart,
+    FrameSeq, LossFrame, LossReason, ModelOutcome, ModelReport, Rollback, RollbackCause, StreamId,
+    StreamStart, TrialCounts,
 };
 use cabinwatch_shared::zscore::{KeyStatistics, ZScore};
 
@@ -75,6 +76,7 @@ pub(crate) fn everything() -> Batch {
             release: None,
             model: None,
             stream: Some(stream),
+            cohort: None,
         }],
         progress: vec![StreamProgress {
             tail: tail.clone(),
@@ -85,4 +87,19 @@ pub(crate) fn everything() -> Batch {
         }],
         windows: vec![window],
     }
+}
+
+/// Whatever may become of a model.
+pub(crate) fn every_outcome() -> Vec<ModelOutcome> {
+    let trial = TrialCounts { windows: 12, rows: 300, alarms: 9, quiet: 250, new_alarms: 2 };
+    let plain = [
+        ModelOutcome::Activated,
+        ModelOutcome::Unreadable,
+        ModelOutcome::Untrusted,
+        ModelOutcome::NotForUs,
+        ModelOutcome::SelfTestFailed,
+        ModelOutcome::TrialPassed(trial),
+    ];
+    let back = |cause| ModelOutcome::RolledBack(Rollback { to: ModelVersion(4), cause, trial });
+    plain.into_iter().chain(RollbackCause::ALL.map(back)).collect()
 }

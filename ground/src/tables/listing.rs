@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::outcome::OutcomeColumns;
 use super::{Cell, FrameId, Query, Table, TableRow, Tables, TablesError, text};
 
 /// What can be listed.
@@ -119,10 +120,16 @@ impl FromStr for Listing {
 
 const LOSSES: [&str; 7] = ["tail", "stream", "seq", "reason", "lost", "since_time", "until_time"];
 const GAPS: [&str; 6] = ["tail", "stream", "first_seq", "last_seq", "frames", "noticed"];
-const AIRCRAFT: [&str; 6] = ["tail", "last_contact", "online", "release", "model_version", "stream"];
+const AIRCRAFT: [&str; 7] =
+    ["tail", "last_contact", "online", "release", "model_version", "stream", "cohort"];
 const STREAMS: [&str; 6] = ["tail", "stream", "committed", "received_above", "gaps", "updated"];
 const STREAM_STARTS: [&str; 5] = ["tail", "stream", "seq", "cause", "at_time"];
-const MODEL_REPORTS: [&str; 6] = ["tail", "stream", "seq", "model_version", "outcome", "at_time"];
+const MODEL_REPORTS: [&str; 13] = {
+    let [cause, back_to, windows, rows, alarms, quiet, new_alarms] = OutcomeColumns::DETAILS;
+    let report = ["tail", "stream", "seq", "model_version", "outcome", "at_time"];
+    let [tail, stream, seq, version, outcome, at] = report;
+    [tail, stream, seq, version, outcome, at, cause, back_to, windows, rows, alarms, quiet, new_alarms]
+};
 const SET_ASIDE: [&str; 7] = ["tail", "stream", "seq", "reason", "message", "at_time", "bytes"];
 
 type Rows = Result<Vec<Vec<Cell>>, TablesError>;
@@ -187,6 +194,7 @@ fn aircraft(tables: &dyn Tables, query: &Query) -> Rows {
             Cell::optional(item.release.map(text::release)),
             item.model.map_or(Cell::Null, |model| Cell::Integer(i64::from(model.0))),
             Cell::optional(item.stream),
+            Cell::optional(item.cohort),
         ]
     });
     Ok(cells.collect())
@@ -219,12 +227,13 @@ fn stream_starts(tables: &dyn Tables, query: &Query) -> Rows {
 fn model_reports(tables: &dyn Tables, query: &Query) -> Rows {
     let reports = tables.model_reports(query)?;
     let cells = reports.iter().map(|item| {
+        let outcome = OutcomeColumns::of(item.report.outcome);
         let rest = [
             Cell::Integer(i64::from(item.report.version.0)),
-            Cell::text(text::outcome(item.report.outcome)),
+            Cell::text(&outcome.outcome),
             Cell::text(item.report.at),
         ];
-        row(frame(&item.frame), rest)
+        row(frame(&item.frame), rest.into_iter().chain(outcome.details()))
     });
     Ok(cells.collect())
 }

@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod listing;
 mod names;
+mod outcome;
 mod ranges;
 mod records;
 mod row;
@@ -32,8 +33,8 @@ pub use ledger::{Ledger, Taken};
 pub use listing::{Grid, Listing, UnknownListing};
 pub(crate) use ranges::Ranges;
 pub use records::{
-    AircraftRecord, Batch, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, SeqRange, SetAside,
-    SetAsideReason, StreamProgress, StreamStartRecord, StreamState,
+    AircraftRecord, Batch, FrameId, GapRecord, KnownModel, KnownVersion, LossRecord, ModelReportRecord,
+    SeqRange, SetAside, SetAsideReason, StreamProgress, StreamStartRecord, StreamState,
 };
 use records::{MAX_SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES};
 pub use row::{ScoredRow, ScoredWindow, Table, WindowVersion};
@@ -256,6 +257,12 @@ pub trait Tables: Send {
     /// # Errors
     /// [`TablesError::ModelConflict`] for other bytes under a known version; else when the database fails.
     fn put_model(&mut self, model: &KnownModel) -> Result<(), TablesError>;
+
+    /// All known models, by version, without their bundles.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn known_versions(&self) -> Result<Vec<KnownVersion>, TablesError>;
 
     /// A known model.
     ///

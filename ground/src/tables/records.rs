@@ -150,6 +150,8 @@ pub struct AircraftRecord {
     pub model: Option<ModelVersion>,
     /// The stream it writes.
     pub stream: Option<StreamId>,
+    /// Whose models it takes; none before its first status.
+    pub cohort: Option<String>,
 }
 
 /// Why bytes were set aside.
@@ -227,6 +229,15 @@ pub struct KnownModel {
     pub cohort: String,
     /// The signed bundle, byte by byte; its signature was checked before it came here.
     pub bundle: Vec<u8>,
+}
+
+/// A known model, without its bundle.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KnownVersion {
+    /// Its version.
+    pub version: ModelVersion,
+    /// The aircraft it is for.
+    pub cohort: String,
 }
 
 /// Everything one group of messages changes.

@@ -2,20 +2,10 @@
 
 use cabinwatch_shared::model::{AgentRelease, ModelVersion};
 use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::{LossReason, ModelOutcome, StreamId, StreamStart};
+use cabinwatch_shared::wire::{LossReason, StreamId, StreamStart};
 use cabinwatch_shared::zscore::ZStatus;
 
 use super::SetAsideReason;
-
-pub(super) const fn outcome(outcome: ModelOutcome) -> &'static str {
-    match outcome {
-        ModelOutcome::Activated => "activated",
-        ModelOutcome::Unreadable => "unreadable",
-        ModelOutcome::Untrusted => "untrusted",
-        ModelOutcome::NotForUs => "not_for_us",
-        ModelOutcome::SelfTestFailed => "self_test_failed",
-    }
-}
 
 pub(super) const fn stream_cause(start: StreamStart) -> &'static str {
     match start {
@@ -58,17 +48,6 @@ pub(super) fn read_z_status(text: &str) -> Option<ZStatus> {
 
 pub(super) fn read_loss_reason(text: &str) -> Option<LossReason> {
     LossReason::ALL.into_iter().find(|reason| reason.as_str() == text)
-}
-
-pub(super) fn read_outcome(text: &str) -> Option<ModelOutcome> {
-    let all = [
-        ModelOutcome::Activated,
-        ModelOutcome::Unreadable,
-        ModelOutcome::Untrusted,
-        ModelOutcome::NotForUs,
-        ModelOutcome::SelfTestFailed,
-    ];
-    all.into_iter().find(|known| outcome(*known) == text)
 }
 
 pub(super) fn read_stream_start(cause: &str, at: UnixSeconds) -> Option<StreamStart> {

@@ -2,15 +2,15 @@
 
 use cabinwatch_shared::model::{
     AgentRelease, BundleContents, CatalogueRow, GoldenRow, Header, KeyIndex, Limits, Model, ModelVersion,
-    SelfTestError, SignedBundle, write_body, write_unsigned,
+    SelfTestError, write_body,
 };
 use cabinwatch_shared::rate::Counts;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::window::WindowLength;
 
-use super::Training;
 use super::keys::SigningPair;
 use super::pack::ForestParts;
+use super::{Training, reseal};
 use crate::history::{AggregateRow, Aggregates};
 
 /// Rows an agent tests itself with.
@@ -117,12 +117,7 @@ pub fn seal(
     contents.header.golden_rows = golden.len() as u16;
     contents.golden = &golden;
     let body = body(&contents)?;
-    let mut bundle = Vec::with_capacity(body.len() + 128);
-    write_unsigned(signer.public(), &body, &mut bundle);
-    bundle.extend(signer.sign(&bundle));
-    let verified = SignedBundle::parse(&bundle, &Limits::GROUND)?.verify(&[signer.public()])?;
-    Model::open(verified, &Limits::GROUND)?.self_test()?;
-    Ok(bundle)
+    reseal::sign(&body, signer)
 }
 
 fn body(contents: &BundleContents<'_>) -> Result<Vec<u8>, postcard::Error> {

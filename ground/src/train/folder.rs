@@ -1,5 +1,5 @@
-//! The model folder: `model.cwm`, `zscore_stats.csv`, `evaluation.json` or `import.json`, and the key the bundle is
-//! signed with.
+//! The model folder: `model.cwm`, `zscore_stats.csv`, `evaluation.json` or `import.json`, the key the bundle is signed
+//! with and those it was signed with before, and under `promoted` what was signed again for other aircraft.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,9 +10,10 @@ use cabinwatch_shared::model::{Limits, Model, ModelVersion, PublicKey, SignedBun
 use cabinwatch_shared::zscore::KeyStatistics;
 use serde::Serialize;
 
+use super::hand_overs::{HAND_OVERS_FILE, HandOverError, HandOvers};
 use super::import::{ImportRecord, ImportedModel};
 use super::keys::{KeyError, SigningPair, public_hex, public_path, read_public};
-use super::{Evaluation, Training, stats_csv};
+use super::{Evaluation, Training, reseal, stats_csv};
 use crate::config::ModelConfig;
 use crate::durable;
 use crate::history::Aggregates;
@@ -25,6 +26,8 @@ pub const STATISTICS_FILE: &str = "zscore_stats.csv";
 pub const EVALUATION_FILE: &str = "evaluation.json";
 /// Where an imported model comes from.
 pub const IMPORT_FILE: &str = "import.json";
+/// Folder of the bundles that were signed again for other aircraft, one for each cohort.
+pub const PROMOTED_FOLDER: &str = "promoted";
 /// The folder's own private key.
 pub const KEY_FILE: &str = "signing.key";
 
@@ -61,6 +64,14 @@ pub enum FolderError {
         /// What is wrong.
         source: cabinwatch_shared::model::BundleError,
     },
+    /// The bundle cannot be signed again.
+    #[error("{} cannot be signed again: {source}", path.display())]
+    Reseal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: super::BundleError,
+    },
     /// All versions are used up.
     #[error("{} has the last version there can be; start a new model folder", .0.display())]
     LastVersion(PathBuf),
@@ -79,6 +90,9 @@ pub enum FolderError {
     /// The key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The keys before it.
+    #[error(transparent)]
+    HandOver(#[from] HandOverError),
     /// Statistics or evaluation do not encode.
     #[error("cannot write {file}: {reason}")]
     Encode {
@@ -130,11 +144,75 @@ impl ModelFolder {
     pub fn signing_pair(&self) -> Result<(SigningPair, bool), FolderError> {
         let path = self.key_path();
         if self.signing_key.is_some() || path.exists() {
-            return Ok((SigningPair::read(&path)?, false));
+            let pair = SigningPair::read(&path)?;
+            let line = self.hand_overs()?.line_to(pair.public())?;
+            return Ok((pair.with_line(line), false));
         }
-        fs::create_dir_all(&self.dir)
-            .map_err(|source| FolderError::Write { path: self.dir.clone(), source })?;
+        make_folder(&self.dir)?;
         Ok((SigningPair::create(&path)?, true))
+    }
+
+    /// How keys handed over in this folder.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn hand_overs(&self) -> Result<HandOvers, FolderError> {
+        Ok(HandOvers::read(&self.dir.join(HAND_OVERS_FILE))?)
+    }
+
+    /// Lets the signing key hand over to another, and signs the bundle with that one, under the next version. The word of
+    /// the old key comes first: from then on it signs nothing more.
+    ///
+    /// # Errors
+    /// When a key or the bundle cannot be read, or the new key may not be used.
+    pub fn hand_over_to(&self, new: SigningPair) -> Result<(Vec<u8>, ModelVersion), FolderError> {
+        let (old, _) = self.signing_pair()?;
+        let (bundle, version) = (self.read_bundle()?, self.next_version()?);
+        let mut hand_overs = self.hand_overs()?;
+        hand_overs.hand_over(&old, new.public())?;
+        let line = hand_overs.line_to(new.public())?;
+        let (public, signer) = (old.public(), new.with_line(line));
+        let resealed = reseal(&bundle, &[public], version, None, &signer)
+            .map_err(|source| FolderError::Reseal { path: self.bundle_path(), source })?;
+        write_whole(&self.dir.join(HAND_OVERS_FILE), hand_overs.to_text().as_bytes())?;
+        self.renumber_origin(version)?;
+        write_whole(
+            &public_path(&self.dir.join(KEY_FILE)),
+            format!("{}\n", public_hex(signer.public())).as_bytes(),
+        )?;
+        write_whole(&self.bundle_path(), &resealed)?;
+        Ok((resealed, version))
+    }
+
+    /// What the file beside the bundle says holds for the same model under its new version, too.
+    fn renumber_origin(&self, version: ModelVersion) -> Result<(), FolderError> {
+        for file in [IMPORT_FILE, EVALUATION_FILE] {
+            let Ok(bytes) = fs::read(self.dir.join(file)) else { continue };
+            let encode = |error: serde_json::Error| FolderError::Encode { file, reason: error.to_string() };
+            let mut origin: serde_json::Value = serde_json::from_slice(&bytes).map_err(encode)?;
+            if let Some(number) = origin.get_mut("model_version") {
+                *number = version.0.into();
+            }
+            let mut text = serde_json::to_vec_pretty(&origin).map_err(encode)?;
+            text.push(b'\n');
+            write_whole(&self.dir.join(file), &text)?;
+        }
+        Ok(())
+    }
+
+    /// Where the bundle lies that was last signed again for a cohort.
+    #[must_use]
+    pub fn promoted_path(&self, cohort: &str) -> PathBuf {
+        self.dir.join(PROMOTED_FOLDER).join(cohort).with_added_extension("cwm")
+    }
+
+    /// Puts a bundle there that was signed again for a cohort.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_promoted(&self, cohort: &str, bundle: &[u8]) -> Result<(), FolderError> {
+        make_folder(&self.dir.join(PROMOTED_FOLDER))?;
+        write_whole(&self.promoted_path(cohort), bundle)
     }
 
     /// The key a bundle of this folder must be signed with.
@@ -143,6 +221,22 @@ impl ModelFolder {
     /// When it cannot be read.
     pub fn trusted(&self) -> Result<PublicKey, FolderError> {
         Ok(read_public(&public_path(&self.key_path()))?)
+    }
+
+    /// That key and those that handed over to it, for what they signed in their time.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn trusted_line(&self) -> Result<Vec<PublicKey>, FolderError> {
+        let present = self.trusted()?;
+        let line = self.hand_overs()?.line_to(present)?;
+        Ok(line.iter().map(|step| step.from).chain([present]).collect())
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The bundle's bytes.
@@ -168,21 +262,36 @@ impl ModelFolder {
         opened.map_err(|source| FolderError::Bundle { path: self.bundle_path(), source })
     }
 
-    /// The version for the next bundle: one above the one that is there.
+    /// The version for the next bundle: one above those that are there.
     ///
     /// # Errors
     /// When the one that is there is damaged: then nobody knows which versions agents have seen.
     pub fn next_version(&self) -> Result<ModelVersion, FolderError> {
-        let bundle = match self.read_bundle() {
-            Err(FolderError::NoModel(_)) => return Ok(ModelVersion(1)),
-            other => other?,
+        let mut highest = ModelVersion(0);
+        for path in std::iter::once(self.bundle_path()).chain(self.promoted()?) {
+            match fs::read(&path) {
+                Ok(bundle) => highest = highest.max(version_of(&path, &bundle)?),
+                Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(FolderError::Read { path, source }),
+            }
+        }
+        highest.0.checked_add(1).map(ModelVersion).ok_or_else(|| FolderError::LastVersion(self.dir.clone()))
+    }
+
+    /// The bundles that were signed again.
+    fn promoted(&self) -> Result<Vec<PathBuf>, FolderError> {
+        let folder = self.dir.join(PROMOTED_FOLDER);
+        let failed = |source| FolderError::Read { path: folder.clone(), source };
+        let entries = match fs::read_dir(&folder) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(failed)?,
         };
-        // Whoever signed it: a new key must not start the versions over.
-        let signer = SignedBundle::parse(&bundle, &Limits::GROUND)
-            .map_err(|source| FolderError::Bundle { path: self.bundle_path(), source })?
-            .signer();
-        let version = self.open_model(&bundle, &[signer])?.header().version;
-        version.0.checked_add(1).map(ModelVersion).ok_or_else(|| FolderError::LastVersion(self.dir.clone()))
+        let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+        Ok(paths
+            .map_err(failed)?
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|is| is == "cwm"))
+            .collect())
     }
 
     /// Puts what training made into the folder, each file as a whole, the bundle last.
@@ -235,8 +344,7 @@ impl ModelFolder {
         bundle: &[u8],
         signer: PublicKey,
     ) -> Result<(), FolderError> {
-        fs::create_dir_all(&self.dir)
-            .map_err(|source| FolderError::Write { path: self.dir.clone(), source })?;
+        make_folder(&self.dir)?;
         let statistics = stats_csv::write(statistics)
             .map_err(|error| FolderError::Encode { file: STATISTICS_FILE, reason: error.to_string() })?;
         let mut origin = serde_json::to_vec_pretty(origin)
@@ -271,6 +379,18 @@ pub enum Origin {
     Trained(serde_json::Value),
     /// `model import` made it: the content of `import.json`.
     Imported(serde_json::Value),
+}
+
+/// The version of a bundle, whoever signed it: a new key must not start the versions over.
+fn version_of(path: &Path, bundle: &[u8]) -> Result<ModelVersion, FolderError> {
+    let damaged = |source| FolderError::Bundle { path: path.to_owned(), source };
+    let signed = SignedBundle::parse(bundle, &Limits::GROUND).map_err(damaged)?;
+    let body = signed.verify(&[signed.signer()]).map_err(damaged)?;
+    Ok(Model::open(body, &Limits::GROUND).map_err(damaged)?.header().version)
+}
+
+fn make_folder(dir: &Path) -> Result<(), FolderError> {
+    fs::create_dir_all(dir).map_err(|source| FolderError::Write { path: dir.to_owned(), source })
 }
 
 fn remove(path: &Path) -> Result<(), FolderError> {

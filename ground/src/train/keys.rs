@@ -8,12 +8,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use cabinwatch_shared::model::{PublicKey, SIGNATURE_BYTES};
+use cabinwatch_shared::model::{HandOver, PublicKey, SIGNATURE_BYTES};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use ed25519_dalek::{Signer, SigningKey};
 
-/// A private key with its public half.
-pub struct SigningPair(SigningKey);
+/// A private key with its public half, and how trust came to it.
+pub struct SigningPair {
+    key: SigningKey,
+    line: Vec<HandOver>,
+}
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +86,7 @@ impl SigningPair {
         }
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(KeyError::Random)?;
-        let pair = Self(SigningKey::from_bytes(&secret));
+        let pair = Self::of(secret);
         write_new(path, &HEXLOWER_PERMISSIVE.encode(&secret), 0o600)?;
         write_new(&public, &public_hex(pair.public()), 0o644).inspect_err(|_| {
             // Nobody knows its public half, and it would be in the way of the next try.
@@ -100,19 +103,35 @@ impl SigningPair {
         if fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0) {
             tracing::warn!(key = %path.display(), "others than its owner may read this private key; chmod 600 it");
         }
-        read_hex(path).map(|secret| Self(SigningKey::from_bytes(&secret)))
+        read_hex(path).map(Self::of)
+    }
+
+    fn of(secret: [u8; 32]) -> Self {
+        Self { key: SigningKey::from_bytes(&secret), line: Vec::new() }
+    }
+
+    /// The same key, whose bundles tell of these hand-overs, which lead to it.
+    #[must_use]
+    pub fn with_line(self, line: Vec<HandOver>) -> Self {
+        Self { line, ..self }
+    }
+
+    /// The hand-overs that lead to this key, oldest first.
+    #[must_use]
+    pub fn line(&self) -> &[HandOver] {
+        &self.line
     }
 
     /// The public half.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key().to_bytes())
+        PublicKey(self.key.verifying_key().to_bytes())
     }
 
     /// Signs bytes.
     #[must_use]
     pub fn sign(&self, bytes: &[u8]) -> [u8; SIGNATURE_BYTES] {
-        self.0.sign(bytes).to_bytes()
+        self.key.sign(bytes).to_bytes()
     }
 }
 

@@ -8,10 +8,12 @@ pub mod evaluation;
 pub mod folder;
 mod forest;
 mod grow;
+pub mod hand_overs;
 pub mod import;
 pub mod keys;
 mod pack;
 mod quantile;
+mod reseal;
 mod stats_csv;
 
 pub use bundle::{BundleError, BundleParts, BundleSettings, bundle, seal};
@@ -20,6 +22,7 @@ pub use forest::{ForestSettings, TrainError, TrainingRows, grow_forest};
 pub use keys::{KeyError, SigningPair};
 pub use pack::{ForestParts, PackError};
 pub use quantile::linear_percentile;
+pub use reseal::{reseal, same_model};
 
 use cabinwatch_shared::forest::{AUTO_OFFSET, Forest, ForestScore};
 use cabinwatch_shared::rate::Rate;

@@ -3,7 +3,9 @@ use std::fs;
 use std::path::Path;
 
 use cabinwatch_shared::fault_key::FaultKey;
-use cabinwatch_shared::model::{Limits, Model, ModelVersion, SignedBundle};
+use cabinwatch_shared::model::{
+    BundleError as BundleRefused, Limits, Model, ModelVersion, PublicKey, SignedBundle,
+};
 use cabinwatch_shared::rate::Counts;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::window::WindowLength;
@@ -249,6 +251,56 @@ fn a_configured_key_signs_and_leaves_its_public_half_in_the_folder() {
     let own = keys::read_public(&dir.path().join("model/signing.pub")).expect("there");
     assert_eq!(own, pair.public());
     assert!(!dir.path().join("model/signing.key").exists());
+}
+
+/// The bundle's version and cohort, for a reader that trusts this key.
+fn opened(bundle: &[u8], trusted: PublicKey) -> Result<(ModelVersion, String), BundleRefused> {
+    let body = SignedBundle::parse(bundle, &Limits::AGENT)?.verify(&[trusted])?;
+    let model = Model::open(body, &Limits::AGENT)?;
+    assert_eq!(model.self_test(), Ok(()));
+    Ok((model.header().version, model.header().cohort.to_owned()))
+}
+
+#[test]
+fn a_key_that_hands_over_signs_nothing_more_and_the_next_one_tells_of_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = model_config(&dir.path().join("model"));
+    let folder = ModelFolder::of(&config).expect("named");
+    retrain(&folder, &usual()).expect("trained");
+    let first = folder.trusted().expect("a key");
+    let path = dir.path().join("second.key");
+    let new = SigningPair::create(&path).expect("a key");
+    let second = new.public();
+    let (bundle, version) = folder.hand_over_to(new).expect("handed over");
+    assert_eq!((version, folder.read_bundle().expect("there")), (ModelVersion(2), bundle.clone()));
+    for trusted in [first, second] {
+        assert_eq!(opened(&bundle, trusted), Ok((version, "fleet".to_owned())));
+    }
+    // Where the model comes from is still known.
+    assert!(matches!(folder.origin(version), Some(folder::Origin::Trained(_))));
+    assert!(matches!(retrain(&folder, &usual()), Err(FolderError::HandOver(_))));
+    let folder = ModelFolder::of(&ModelConfig { signing_key: path, ..config }).expect("named");
+    assert_eq!(retrain(&folder, &usual()).expect("trained"), ModelVersion(3));
+    let bundle = folder.read_bundle().expect("there");
+    assert!(opened(&bundle, first).is_ok() && opened(&bundle, second).is_ok());
+    assert_eq!(folder.trusted_line().expect("the keys"), [first, second]);
+}
+
+#[test]
+fn a_model_signed_again_is_the_same_model_under_a_version_nobody_else_gets() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = ModelFolder::of(&model_config(dir.path())).expect("named");
+    retrain(&folder, &usual()).expect("trained");
+    let (bundle, trusted) = (folder.read_bundle().expect("there"), folder.trusted().expect("a key"));
+    let (signer, _) = folder.signing_pair().expect("a key");
+    let again = reseal(&bundle, &[trusted], ModelVersion(7), Some("canary"), &signer).expect("signed again");
+    assert_eq!(opened(&again, trusted), Ok((ModelVersion(7), "canary".to_owned())));
+    assert!(same_model(&bundle, &again).expect("bundles"));
+    folder.write_promoted("canary", &again).expect("written");
+    assert_eq!(folder.next_version().expect("free"), ModelVersion(8));
+    retrain(&folder, &aggregates(&[(0, "A", "x", 1, 1)])).expect("trained");
+    assert!(!same_model(&folder.read_bundle().expect("there"), &again).expect("bundles"));
+    assert!(reseal(&bundle, &[PublicKey([1; 32])], ModelVersion(9), None, &signer).is_err());
 }
 
 #[test]

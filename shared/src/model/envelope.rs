@@ -1,24 +1,28 @@
-//! Magic, version, signer, length, body, signature.
+//! Magic, version, hand-overs, signer, length, body, signature.
 
 use ed25519_dalek::{Signature, VerifyingKey};
+use serde::{Deserialize, Serialize};
 
+use super::handover::{self, HandOver, HandOvers};
 use super::{BundleError, Limits};
 use crate::bytes::{take_array, take_bytes};
 
 pub(super) const MAGIC: [u8; 4] = *b"CWMB";
 /// The format this crate writes and reads.
-pub const BUNDLE_VERSION: u8 = 1;
+pub const BUNDLE_VERSION: u8 = 2;
 /// Bytes of the signature at the bundle's end.
 pub const SIGNATURE_BYTES: usize = 64;
 
 /// An ed25519 public key, the name under which a signer is pinned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct PublicKey(pub [u8; 32]);
 
 /// A bundle taken apart, its signature not yet looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedBundle<'a> {
     signer: PublicKey,
+    hand_overs: HandOvers<'a>,
     signed: &'a [u8],
     body: &'a [u8],
     signature: &'a [u8; SIGNATURE_BYTES],
@@ -41,13 +45,16 @@ impl<'a> SignedBundle<'a> {
         if version != BUNDLE_VERSION {
             return Err(BundleError::Version(version));
         }
+        let (hand_overs, rest) = HandOvers::take(rest)?;
         let (signer, rest) = take_array::<32>(rest).ok_or(BundleError::Length)?;
         let (length, rest) = take_array::<4>(rest).ok_or(BundleError::Length)?;
         let (body, rest) =
             take_bytes(rest, u32::from_le_bytes(*length) as usize).ok_or(BundleError::Length)?;
         let signature = rest.try_into().map_err(|_| BundleError::Length)?;
         let signed = signed_part(bytes);
-        Ok(Self { signer: PublicKey(*signer), signed, body, signature })
+        let signer = PublicKey(*signer);
+        let hand_overs = hand_overs.ending_with(signer)?;
+        Ok(Self { signer, hand_overs, signed, body, signature })
     }
 
     /// Who says to have signed it.
@@ -56,19 +63,32 @@ impl<'a> SignedBundle<'a> {
         self.signer
     }
 
-    /// Checks that a trusted key signed exactly these bytes, and hands out the body.
+    /// How trust came to the signer, oldest first. Believed by nobody before [`Self::verify`].
+    pub fn hand_overs(&self) -> impl Iterator<Item = HandOver> + 'a {
+        self.hand_overs.iter()
+    }
+
+    /// Checks that a trusted key signed exactly these bytes, or handed over to the key that did, and hands out the body.
     ///
     /// # Errors
     /// [`BundleError::UnknownSigner`] or [`BundleError::Signature`].
     pub fn verify(&self, trusted: &[PublicKey]) -> Result<&'a [u8], BundleError> {
-        if !trusted.contains(&self.signer) {
+        // From the oldest key that is trusted on, every hand-over must hold; what was before it is not our concern.
+        let mut led_on = self.hand_overs.iter().skip_while(|step| !trusted.contains(&step.from)).peekable();
+        if led_on.peek().is_none() && !trusted.contains(&self.signer) {
             return Err(BundleError::UnknownSigner);
         }
-        let key = VerifyingKey::from_bytes(&self.signer.0).map_err(|_| BundleError::Signature)?;
-        let signature = Signature::from_bytes(self.signature);
-        key.verify_strict(self.signed, &signature).map_err(|_| BundleError::Signature)?;
+        for step in led_on {
+            verify(step.from, &handover::statement(step.from, step.to), &step.signature)?;
+        }
+        verify(self.signer, self.signed, self.signature)?;
         Ok(self.body)
     }
+}
+
+fn verify(key: PublicKey, signed: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> Result<(), BundleError> {
+    let key = VerifyingKey::from_bytes(&key.0).map_err(|_| BundleError::Signature)?;
+    key.verify_strict(signed, &Signature::from_bytes(signature)).map_err(|_| BundleError::Signature)
 }
 
 /// What of a bundle's bytes the signature covers: all but the signature.

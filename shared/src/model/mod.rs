@@ -1,19 +1,21 @@
 //! The model bundle: one signed file with everything an aircraft needs to score.
 //!
-//! The bytes are specified in `docs/model-bundle.md`. In short: a magic, a version, the signer's public key, the
-//! body's length, the body, and an ed25519 signature over all that stands before it. The body is a postcard
+//! The bytes are specified in `docs/model-bundle.md`. In short: a magic, a version, how trust came to the signer, its
+//! public key, the body's length, the body, and an ed25519 signature over all that stands before it. The body is a postcard
 //! header followed by sections whose sizes the header states, each of fixed-size records, so that a bundle is
 //! scored where it lies.
 
 mod catalogue;
 mod envelope;
 mod golden;
+mod handover;
 mod write;
 
 pub use catalogue::{Catalogue, CatalogueEntry, KEY_RECORD_BYTES, KeyIndex};
 pub use envelope::{BUNDLE_VERSION, PublicKey, SIGNATURE_BYTES, SignedBundle, signed_part};
 pub use golden::{GOLDEN_RECORD_BYTES, GoldenRow, SelfTestError};
-pub use write::{BundleContents, CatalogueRow, write_body, write_unsigned};
+pub use handover::{HAND_OVER_BYTES, HandOver, MAX_HAND_OVERS, STATEMENT_BYTES, statement};
+pub use write::{BundleContents, CatalogueRow, rewrite_header, write_body, write_unsigned};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,12 @@ use crate::zscore::ZScore;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ModelVersion(pub u32);
+
+/// Most bytes of a cohort's name.
+pub const MAX_COHORT_BYTES: usize = 64;
+
+/// The name of a cohort, which is a group of aircraft that take the same models.
+pub type CohortName = heapless::String<MAX_COHORT_BYTES>;
 
 /// An agent's release, compared part by part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,6 +113,9 @@ pub enum BundleError {
     /// The signature does not fit the bytes.
     #[error("the bundle's signature is wrong")]
     Signature,
+    /// More hand-overs than a bundle may have, or a key among them twice.
+    #[error("the bundle's hand-overs are more than {MAX_HAND_OVERS}, or name a key twice")]
+    HandOvers,
     /// The header does not decode.
     #[error("the bundle's header does not decode")]
     Header,
@@ -124,12 +135,12 @@ pub enum BundleError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotForUs {
     /// Versions only go up.
-    #[error("its version {offered} is not above the active version {active}")]
+    #[error("its version {offered} is not above {floor}, and versions only go up")]
     NotNewer {
         /// The bundle's.
         offered: u32,
-        /// The agent's.
-        active: u32,
+        /// What it must exceed.
+        floor: u32,
     },
     /// Past its expiry.
     #[error("it expired at {0}")]
@@ -153,8 +164,8 @@ pub enum NotForUs {
 /// What a bundle is checked against before it is activated.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipient<'a> {
-    /// The version active now; 0 for none.
-    pub active: ModelVersion,
+    /// What its version must exceed; 0 for nothing.
+    pub floor: ModelVersion,
     /// Now, where the clock is trusted; without it the expiry is not checked.
     pub now: Option<UnixMillis>,
     /// The cohort this aircraft belongs to.
@@ -217,8 +228,8 @@ impl<'a> Model<'a> {
     /// The first reason against it.
     pub fn check_recipient(&self, recipient: &Recipient<'_>) -> Result<(), NotForUs> {
         let header = &self.header;
-        if header.version <= recipient.active {
-            return Err(NotForUs::NotNewer { offered: header.version.0, active: recipient.active.0 });
+        if header.version <= recipient.floor {
+            return Err(NotForUs::NotNewer { offered: header.version.0, floor: recipient.floor.0 });
         }
         if recipient.now.is_some_and(|now| now.seconds() >= header.expires) {
             return Err(NotForUs::Expired(header.expires));

@@ -10,12 +10,8 @@ use crate::zscore::{KeyStatistics, ZStatus};
 const DHCP: FaultKey<'static> = FaultKey { edr_point: "DHCP", description: "no address available" };
 const DNS: FaultKey<'static> = FaultKey { edr_point: "DNS", description: "server failure" };
 
-fn signing_key() -> SigningKey {
-    SigningKey::from_bytes(&[7; 32])
-}
-
 fn public_key() -> PublicKey {
-    PublicKey(signing_key().verifying_key().to_bytes())
+    public(7)
 }
 
 /// One tree that isolates every rate above 50 %.
@@ -62,11 +58,36 @@ fn body(golden: &[GoldenRow]) -> Vec<u8> {
 }
 
 fn bundle() -> Vec<u8> {
+    bundle_after(&[], 7)
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn public(seed: u8) -> PublicKey {
+    PublicKey(key(seed).verifying_key().to_bytes())
+}
+
+/// What the key of `from` signs to step down.
+fn hand_over(from: u8, to: u8) -> HandOver {
+    let signature = key(from).sign(&statement(public(from), public(to))).to_bytes();
+    HandOver { from: public(from), to: public(to), signature }
+}
+
+/// Signed by `signer`, with these hand-overs before it.
+fn bundle_after(hand_overs: &[HandOver], signer: u8) -> Vec<u8> {
     let mut bundle = Vec::new();
-    write_unsigned(public_key(), &body(&[golden()]), &mut bundle);
-    let signature = signing_key().sign(&bundle);
+    write_unsigned(hand_overs, public(signer), &body(&[golden()]), &mut bundle);
+    let signature = key(signer).sign(&bundle);
     bundle.extend(signature.to_bytes());
     bundle
+}
+
+/// Whether a reader that trusts these keys believes it.
+fn believed(bundle: &[u8], trusted: &[u8]) -> Result<(), BundleError> {
+    let trusted: Vec<PublicKey> = trusted.iter().map(|seed| public(*seed)).collect();
+    SignedBundle::parse(bundle, &Limits::AGENT)?.verify(&trusted).map(drop)
 }
 
 fn verified(bundle: &[u8]) -> Result<&[u8], BundleError> {
@@ -84,16 +105,86 @@ fn a_signed_bundle_opens_and_passes_its_own_test() {
 #[test]
 fn the_first_bytes_are_pinned() {
     let bundle = bundle();
-    assert_eq!(bundle[..5], *b"CWMB\x01");
-    assert_eq!(bundle[5..37], public_key().0);
+    assert_eq!(bundle[..6], *b"CWMB\x02\0");
+    assert_eq!(bundle[6..38], public_key().0);
     // The header: version 3, created, expires (both zigzag), cohort, minimum agent.
-    let header = &bundle[41..];
+    let header = &bundle[42..];
     assert_eq!(header[..1], [3]);
     assert_eq!(header[1..6], [0x80, 0x9b, 0xec, 0xaf, 0x0d]);
     assert_eq!(header[11..17], *b"\x05fleet");
     assert_eq!(header[17..20], [0, 1, 0]);
     assert_eq!(header[20..22], [0xac, 0x02]);
     assert_eq!(header[22..30], 3.0_f64.to_le_bytes());
+}
+
+#[test]
+fn the_bytes_of_a_hand_over_are_pinned() {
+    let step = hand_over(6, 7);
+    let bundle = bundle_after(&[step], 7);
+    assert_eq!(bundle[..6], *b"CWMB\x02\x01");
+    assert_eq!(bundle[6..38], public(6).0);
+    assert_eq!(bundle[38..102], step.signature);
+    assert_eq!(bundle[102..134], public(7).0);
+    let signed = statement(public(6), public(7));
+    assert_eq!(signed[..22], *b"cabinwatch hand-over 1");
+    assert_eq!((&signed[22..54], &signed[54..]), (&public(6).0[..], &public(7).0[..]));
+    // ed25519 signatures are deterministic, so this pins what is signed.
+    assert_eq!(step.signature[..8], [128, 24, 195, 252, 17, 34, 104, 45]);
+}
+
+#[test]
+fn trust_follows_hand_overs_from_any_key_on_the_way() {
+    let bundle = bundle_after(&[hand_over(1, 2), hand_over(2, 3)], 3);
+    for trusted in [1, 2, 3] {
+        assert_eq!(believed(&bundle, &[trusted]), Ok(()), "trusted key {trusted}");
+    }
+    assert_eq!(believed(&bundle, &[4]), Err(BundleError::UnknownSigner));
+    let parsed = SignedBundle::parse(&bundle, &Limits::AGENT).expect("a bundle");
+    assert!(parsed.hand_overs().eq([hand_over(1, 2), hand_over(2, 3)]));
+}
+
+#[test]
+fn a_hand_over_that_the_old_key_did_not_sign_is_none() {
+    let forged = HandOver { signature: hand_over(9, 2).signature, ..hand_over(1, 2) };
+    assert_eq!(believed(&bundle_after(&[forged], 2), &[1]), Err(BundleError::Signature));
+    // One for another key does not do either.
+    let elsewhere = HandOver { to: public(2), ..hand_over(1, 3) };
+    assert_eq!(believed(&bundle_after(&[elsewhere], 2), &[1]), Err(BundleError::Signature));
+    // Nor does a later one make up for it.
+    assert_eq!(believed(&bundle_after(&[forged, hand_over(2, 3)], 3), &[1]), Err(BundleError::Signature));
+    // Whoever trusts a later key need not care what was before.
+    assert_eq!(believed(&bundle_after(&[forged, hand_over(2, 3)], 3), &[2]), Ok(()));
+}
+
+#[test]
+fn a_hand_over_alone_is_not_enough_the_new_key_must_have_signed_the_bundle() {
+    let mut bundle = bundle_after(&[hand_over(1, 2)], 2);
+    let signed = bundle.len() - SIGNATURE_BYTES;
+    bundle.truncate(signed);
+    let by_the_old_key = key(1).sign(&bundle);
+    bundle.extend(by_the_old_key.to_bytes());
+    assert_eq!(believed(&bundle, &[1]), Err(BundleError::Signature));
+}
+
+#[test]
+fn a_key_stands_in_the_line_once_and_the_line_has_an_end() {
+    for circle in [&[hand_over(1, 1)][..], &[hand_over(1, 2), hand_over(2, 1)]] {
+        let bundle = bundle_after(circle, 1);
+        assert_eq!(believed(&bundle, &[1]), Err(BundleError::HandOvers));
+    }
+    let line = |steps: u8| (1..=steps).map(|from| hand_over(from, from + 1)).collect::<Vec<_>>();
+    assert_eq!(believed(&bundle_after(&line(16), 17), &[1]), Ok(()));
+    assert_eq!(believed(&bundle_after(&line(17), 18), &[1]), Err(BundleError::HandOvers));
+}
+
+#[test]
+fn a_changed_byte_in_a_hand_over_breaks_it() {
+    let bundle = bundle_after(&[hand_over(1, 2)], 2);
+    for place in 0..140 {
+        let mut changed = bundle.clone();
+        changed[place] ^= 0x10;
+        assert!(believed(&changed, &[1]).is_err(), "byte {place} can be changed unseen");
+    }
 }
 
 #[test]
@@ -157,7 +248,7 @@ fn a_model_for_others_is_refused_with_its_reason() {
     let body = body(&[golden()]);
     let model = Model::open(&body, &Limits::AGENT).expect("a model");
     let fits = Recipient {
-        active: ModelVersion(2),
+        floor: ModelVersion(2),
         now: Some(UnixMillis(1_795_100_000_000)),
         cohort: "fleet",
         agent: AgentRelease(0, 1, 0),
@@ -166,8 +257,8 @@ fn a_model_for_others_is_refused_with_its_reason() {
     assert_eq!(model.check_recipient(&fits), Ok(()));
     let refused = |recipient: Recipient<'_>| model.check_recipient(&recipient).expect_err("refused");
     assert_eq!(
-        refused(Recipient { active: ModelVersion(3), ..fits }),
-        NotForUs::NotNewer { offered: 3, active: 3 }
+        refused(Recipient { floor: ModelVersion(3), ..fits }),
+        NotForUs::NotNewer { offered: 3, floor: 3 }
     );
     assert_eq!(refused(Recipient { cohort: "canary", ..fits }), NotForUs::Cohort);
     assert!(matches!(refused(Recipient { now: Some(UnixMillis(i64::MAX)), ..fits }), NotForUs::Expired(_)));

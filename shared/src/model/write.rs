@@ -1,7 +1,7 @@
 //! Writing a bundle. The ground does this once a day; it stands beside the reader so that the format has one place.
 
 use super::envelope::MAGIC;
-use super::{BUNDLE_VERSION, GoldenRow, Header, PublicKey};
+use super::{BUNDLE_VERSION, GoldenRow, HandOver, Header, PublicKey};
 use crate::bytes::append_postcard;
 use crate::fault_key::FaultKey;
 use crate::zscore::KeyStatistics;
@@ -48,10 +48,27 @@ pub fn write_body(contents: &BundleContents<'_>, out: &mut impl Extend<u8>) -> R
     Ok(())
 }
 
-/// Appends everything the signature will cover; the caller signs it and appends the signature.
-pub fn write_unsigned(signer: PublicKey, body: &[u8], out: &mut impl Extend<u8>) {
+/// Appends a body that differs from another one only in its header. The counts in the header must stay as they are.
+///
+/// # Errors
+/// When the header does not decode, or postcard refuses the new one.
+pub fn rewrite_header<'a>(
+    body: &'a [u8],
+    out: &mut impl Extend<u8>,
+    change: impl FnOnce(Header<'a>) -> Header<'a>,
+) -> Result<(), postcard::Error> {
+    let (header, rest) = postcard::take_from_bytes(body)?;
+    append_postcard(&change(header), out)?;
+    out.extend(rest.iter().copied());
+    Ok(())
+}
+
+/// Appends everything the signature will cover; the caller signs it and appends the signature. `hand_overs` lead from
+/// the oldest key an aircraft may still trust to the signer, each to the next.
+pub fn write_unsigned(hand_overs: &[HandOver], signer: PublicKey, body: &[u8], out: &mut impl Extend<u8>) {
     out.extend(MAGIC);
-    out.extend([BUNDLE_VERSION]);
+    out.extend([BUNDLE_VERSION, hand_overs.len() as u8]);
+    hand_overs.iter().for_each(|step| out.extend(step.from.0.into_iter().chain(step.signature)));
     out.extend(signer.0);
     out.extend((body.len() as u32).to_le_bytes());
     out.extend(body.iter().copied());

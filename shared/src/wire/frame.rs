@@ -261,4 +261,67 @@ pub enum ModelOutcome {
     NotForUs,
     /// Its golden rows score differently here.
     SelfTestFailed,
+    /// It was in use and is no more.
+    RolledBack(Rollback),
+    /// It did well in its first windows, and stays until a newer one comes.
+    TrialPassed(TrialCounts),
+}
+
+/// A model that gave way to the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rollback {
+    /// The model in use from now on; 0 for none.
+    pub to: ModelVersion,
+    /// Why.
+    pub cause: RollbackCause,
+    /// What its trial counted until then.
+    pub trial: TrialCounts,
+}
+
+/// Why a model gave way. The order is the wire's: new causes go to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollbackCause {
+    /// It raised too many alarms in its trial. It is not taken again.
+    Alarms,
+    /// Its bytes have changed in the database. A sound copy is taken again.
+    Damaged,
+    /// Nobody whom the configuration trusts signed it.
+    Untrusted,
+    /// It does not fit this agent or its configuration any more.
+    Unfit,
+    /// It scores differently than it did.
+    SelfTest,
+}
+
+impl RollbackCause {
+    /// Every cause, in the wire's order.
+    pub const ALL: [Self; 5] = [Self::Alarms, Self::Damaged, Self::Untrusted, Self::Unfit, Self::SelfTest];
+
+    /// The name in tables and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alarms => "alarms",
+            Self::Damaged => "damaged",
+            Self::Untrusted => "untrusted",
+            Self::Unfit => "unfit",
+            Self::SelfTest => "self_test",
+        }
+    }
+}
+
+/// What a model's trial counted. Each row has two verdicts, one of each detector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TrialCounts {
+    /// Windows with at least one row.
+    pub windows: u32,
+    /// Rows scored in them.
+    pub rows: u32,
+    /// Verdicts of it that are alarms.
+    pub alarms: u32,
+    /// Verdicts that are no alarm with the model before it; all of them where there was no model before it.
+    pub quiet: u32,
+    /// Those among them that are an alarm with it.
+    pub new_alarms: u32,
 }

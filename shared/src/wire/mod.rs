@@ -10,7 +10,7 @@ mod topic;
 
 pub use frame::{
     Frame, KnownRow, KnownRows, LossFrame, LossReason, MAX_KEYS, MAX_POINTS, ModelOutcome, ModelReport,
-    PointName, PointRow, SpelledRow, StreamStart, WindowFrame,
+    PointName, PointRow, Rollback, RollbackCause, SpelledRow, StreamStart, TrialCounts, WindowFrame,
 };
 pub use message::{
     Encoding, Envelope, FrameHead, Frames, MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, MessageHead,

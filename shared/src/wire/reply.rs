@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrameSeq, StreamId, WIRE_VERSION, WireError};
 use crate::bytes::append_postcard;
-use crate::model::{AgentRelease, ModelVersion};
+use crate::model::{AgentRelease, CohortName, ModelVersion};
 
 /// The ground has stored every frame of the stream up to this number, or knows that it will never come.
 /// Published retained, so that an agent learns it whenever it connects.
@@ -18,7 +18,7 @@ pub struct Committed {
 }
 
 /// What an agent says of itself when it connects, or what the broker says in its stead when the line breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinkState {
     /// Connected.
     Online(AgentStatus),
@@ -27,7 +27,7 @@ pub enum LinkState {
 }
 
 /// An agent's state at connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentStatus {
     /// The agent's release.
     pub release: AgentRelease,
@@ -39,6 +39,8 @@ pub struct AgentStatus {
     pub oldest: FrameSeq,
     /// The newest frame it has.
     pub newest: FrameSeq,
+    /// Whose models it takes.
+    pub cohort: CohortName,
     /// What it thinks of its clock.
     pub clock: ClockTrust,
 }

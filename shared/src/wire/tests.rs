@@ -84,6 +84,18 @@ fn the_other_frames_are_these_bytes() {
         outcome: ModelOutcome::SelfTestFailed,
     });
     assert_eq!(bytes(&model), [3, 7, 2, 4]);
+    let trial = TrialCounts { windows: 12, rows: 300, alarms: 9, quiet: 250, new_alarms: 2 };
+    let rolled_back = Rollback { to: ModelVersion(6), cause: RollbackCause::SelfTest, trial };
+    let model =
+        |outcome| bytes(&Frame::Model(ModelReport { version: ModelVersion(7), at: UnixSeconds(1), outcome }));
+    assert_eq!(
+        model(ModelOutcome::RolledBack(rolled_back)),
+        [3, 7, 2, 5, 6, 4, 12, 0xac, 0x02, 9, 0xfa, 0x01, 2]
+    );
+    assert_eq!(model(ModelOutcome::TrialPassed(trial)), [3, 7, 2, 6, 12, 0xac, 0x02, 9, 0xfa, 0x01, 2]);
+    for (number, cause) in (0_u8..).zip(RollbackCause::ALL) {
+        assert_eq!(postcard::to_slice(&cause, &mut [0; 4]).expect("encodes"), [number]);
+    }
 }
 
 #[test]
@@ -160,10 +172,11 @@ fn replies_are_these_bytes() {
         stream: StreamId(4),
         oldest: FrameSeq(5),
         newest: FrameSeq(6),
+        cohort: "canary".try_into().expect("short"),
         clock: ClockTrust::Doubtful,
     };
     LinkState::Online(status).write(&mut out).expect("encodes");
-    assert_eq!(out, [1, 0, 0, 1, 2, 3, 4, 5, 6, 2]);
+    assert_eq!(out, *b"\x01\0\0\x01\x02\x03\x04\x05\x06\x06canary\x02");
     assert_eq!(LinkState::parse(&[1, 1]), Ok(LinkState::Offline));
     assert_eq!(LinkState::parse(&[1, 1, 0]), Err(WireError::Trailing));
 }

@@ -4,9 +4,12 @@ mod clock;
 mod clock_model;
 mod counting;
 mod durability;
+mod keys;
 mod models;
 mod outbox;
 mod replay;
+mod rollout;
+mod trials;
 
 use std::cell::Cell;
 use std::num::NonZeroU32;

@@ -1,18 +1,20 @@
 use cabinwatch_shared::model::{KeyIndex, ModelVersion};
 use cabinwatch_shared::verdict::Alarms;
 use cabinwatch_shared::wire::{
-    Frame, KnownRow, ModelOutcome, ModelReport, PointName, SpelledRow, WindowFrame,
+    Frame, KnownRow, ModelOutcome, ModelReport, PointName, Rollback, RollbackCause, SpelledRow, TrialCounts,
+    WindowFrame,
 };
 
 use super::*;
 use crate::model::tests::{Draft, demands};
 use crate::pipeline::closing::ClosedWindow;
 
-fn agent() -> Agent {
+pub(super) fn agent() -> Agent {
     Agent::start_with(|settings| settings.demands = demands())
 }
 
-fn reports(agent: &Agent) -> Vec<(u32, ModelOutcome)> {
+/// What the ground hears of models, in order.
+pub(super) fn reports(agent: &Agent) -> Vec<(u32, ModelOutcome)> {
     let frames = agent.frames();
     let reports = frames.iter().filter_map(|frame| match frame.decode() {
         Frame::Model(ModelReport { version, outcome, .. }) => Some((version.0, outcome)),
@@ -21,7 +23,7 @@ fn reports(agent: &Agent) -> Vec<(u32, ModelOutcome)> {
     reports.collect()
 }
 
-fn offer(agent: &mut Agent, draft: &Draft) {
+pub(super) fn offer(agent: &mut Agent, draft: &Draft) {
     agent.take(Input::ModelOffered(draft.sign()));
 }
 
@@ -88,15 +90,36 @@ fn a_newer_model_takes_the_place_of_the_old_one_and_never_the_other_way() {
 fn a_model_that_was_damaged_in_the_database_is_dropped_and_reported() {
     let mut agent = agent();
     offer(&mut agent, &Draft::version(3));
-    agent.stop();
-    let connection = rusqlite::Connection::open(agent.path()).expect("opened");
-    connection.execute("UPDATE model SET bundle = x'00'", []).expect("written");
-    drop(connection);
+    damage(&mut agent, 1);
     agent.restart();
     assert_eq!(agent.engine().model_version(), ModelVersion(0));
-    assert_eq!(reports(&agent), [(3, ModelOutcome::Activated), (3, ModelOutcome::Unreadable)]);
+    let outcome = ModelOutcome::RolledBack(Rollback {
+        to: ModelVersion(0),
+        cause: RollbackCause::Damaged,
+        trial: TrialCounts::default(),
+    });
+    assert_eq!(reports(&agent), [(3, ModelOutcome::Activated), (3, outcome)]);
     agent.restart();
     assert_eq!(reports(&agent).len(), 2);
+    // The broker still has it whole.
+    offer(&mut agent, &Draft::version(2));
+    offer(&mut agent, &Draft::version(3));
+    assert_eq!(agent.engine().model_version(), ModelVersion(3));
+    assert_eq!(reports(&agent)[2..], [(2, ModelOutcome::NotForUs), (3, ModelOutcome::Activated)]);
+}
+
+/// Flips a bit in the middle of a slot's bundle.
+pub(super) fn damage(agent: &mut Agent, slot: i64) {
+    agent.stop();
+    let connection = rusqlite::Connection::open(agent.path()).expect("opened");
+    let sql = "SELECT bundle FROM models WHERE slot = ?1";
+    let bundle = connection.query_row(sql, [slot], |row| row.get::<_, Vec<u8>>(0));
+    if let Ok(mut bundle) = bundle {
+        let middle = bundle.len() / 2;
+        bundle[middle] ^= 0x40;
+        let sql = "UPDATE models SET bundle = ?2 WHERE slot = ?1";
+        connection.execute(sql, rusqlite::params![slot, bundle]).expect("written");
+    }
 }
 
 #[test]

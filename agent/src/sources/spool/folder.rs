@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 
 /// Most bytes that wait in a spool. With events of a hundred bytes, some forty thousand.
 pub const MAX_SPOOL_BYTES: u64 = 4 << 20;
@@ -66,10 +66,10 @@ impl SpoolFolder {
     /// # Errors
     /// When the system refuses, or another process keeps the lock for longer than `patience`.
     pub fn lock(folder: &Path, patience: Duration) -> Result<Self, SpoolError> {
-        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
+        make_folder(folder).map_err(failed("make the folder", folder))?;
         let path = folder.join("lock");
-        let open = || open_options().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open().map_err(failed("open the lock", &path))?;
+        let mut file = open_or_make(OpenOptions::new().read(true).write(true), &path, folder)
+            .map_err(failed("open the lock", &path))?;
         let began = Instant::now();
         loop {
             file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -123,7 +123,7 @@ impl SpoolFolder {
     pub fn append(&mut self, lines: &[u8]) -> Result<(), SpoolError> {
         let path = self.folder.join(PENDING);
         let is_new = !path.exists();
-        let file = open_options().read(true).append(true).create(true).open(&path);
+        let file = open_or_make(OpenOptions::new().read(true).append(true), &path, &self.folder);
         let mut file = file.map_err(failed("open", &path))?;
         let length = file.metadata().map_err(failed("open", &path))?.len();
         if length + lines.len() as u64 > MAX_SPOOL_BYTES {
@@ -186,10 +186,45 @@ fn append_and_sync(file: &mut File, length: u64, lines: &[u8]) -> io::Result<()>
     file.sync_data()
 }
 
-fn open_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(FILE_MODE);
-    options
+/// A hook that runs as root may be the first to record; the daemon, another user, must be able to take its events over.
+/// So what is made here belongs to the owner of the folder it lies in. Nobody but root can or need give it away.
+fn given_to_owner_of(folder: &Path, give: impl FnOnce(u32, u32) -> io::Result<()>) -> io::Result<()> {
+    let owner = fs::metadata(folder)?;
+    match give(owner.uid(), owner.gid()) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    }
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
+    given_to_owner_of(parent, |user, group| lchown(folder, Some(user), Some(group)))?;
+    // What is synced into the folder is there after a power cut only if the folder is.
+    File::open(parent)?.sync_all()
+}
+
+/// Never through a symbolic link: the folder's owner could have root write into, or give away, any file.
+fn open_or_make(options: &mut OpenOptions, path: &Path, folder: &Path) -> io::Result<File> {
+    options.mode(FILE_MODE).custom_flags(OFlag::O_NOFOLLOW.bits());
+    loop {
+        match options.create_new(false).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match options.create_new(true).open(path) {
+            // Another process was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(file) => {
+                given_to_owner_of(folder, |user, group| fchown(&file, Some(user), Some(group)))?;
+                return Ok(file);
+            }
+        }
+    }
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SpoolError + use<> {

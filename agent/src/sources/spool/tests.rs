@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -174,4 +175,31 @@ fn lines_that_are_no_events_are_counted() {
     let mut stored = Stored::default();
     run_and_crash(&take_over(folder.path()), folder.path(), &mut stored, usize::MAX);
     assert_eq!((stored.events, stored.losses), (1, 2));
+}
+
+#[test]
+fn what_root_records_belongs_to_the_folders_owner() {
+    let state = tempfile::tempdir().expect("a folder");
+    // Only root may do this. For anybody else all of it belongs to one user anyway.
+    let _ = std::os::unix::fs::chown(state.path(), Some(12_345), Some(12_346));
+    let owner = |path: &Path| {
+        let found = fs::metadata(path).expect("it is there");
+        (found.uid(), found.gid())
+    };
+    let folder = state.path().join("spool");
+    append(&folder, &event(1));
+    for made in [&folder, &folder.join("lock"), &folder.join("pending.jsonl")] {
+        assert_eq!(owner(made), owner(state.path()), "{}", made.display());
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let elsewhere = folder.path().join("elsewhere");
+    fs::write(&elsewhere, "").expect("written");
+    std::os::unix::fs::symlink(&elsewhere, folder.path().join("pending.jsonl")).expect("linked");
+    let mut spool = SpoolFolder::lock(folder.path(), PATIENCE).expect("locked");
+    assert!(spool.append(event(1).as_bytes()).is_err());
+    assert_eq!(fs::read(&elsewhere).expect("read"), b"");
 }

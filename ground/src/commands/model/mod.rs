@@ -1,19 +1,26 @@
-//! `cabinwatch-ground model`: takes over the model of today's pipeline, and shows what a model folder holds.
+//! `cabinwatch-ground model`: takes over the model of today's pipeline, shows what a model folder holds and how its
+//! models do on aircraft, and lets another key sign.
 
 mod import;
+mod rotate;
 mod show;
+pub(super) mod status;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::config::{Config, Flag};
 use crate::history::HistoryError;
+use crate::rollout::JournalError;
+use crate::tables::TablesError;
 use crate::train::folder::FolderError;
 use crate::train::import::{ForestImportError, StatisticsError};
 use crate::train::{BundleError, KeyError};
 
 pub use import::ImportArgs;
+pub use rotate::RotateArgs;
 pub use show::ShowArgs;
+pub use status::StatusArgs;
 
 /// Flags of `model`.
 #[derive(Clone, Debug, clap::Args)]
@@ -30,6 +37,10 @@ pub enum ModelCommand {
     Import(ImportArgs),
     /// Show what the model folder holds
     Show(ShowArgs),
+    /// Show how the newest model of each cohort does on its aircraft
+    Status(StatusArgs),
+    /// Let another key sign from now on, and have the old one say so
+    Rotate(RotateArgs),
 }
 
 /// Why it failed.
@@ -76,6 +87,12 @@ pub enum ModelCommandError {
     /// The key.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The tables.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// Output.
     #[error("cannot write the summary: {0}")]
     Output(#[from] io::Error),
@@ -85,13 +102,16 @@ impl ModelArgs {
     /// The settings the flags set.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
-        let (dir, cohort) = match &self.command {
-            ModelCommand::Import(args) => (&args.model_dir, args.cohort.clone()),
-            ModelCommand::Show(args) => (&args.model_dir, None),
+        let (dir, cohort, tables) = match &self.command {
+            ModelCommand::Import(args) => (&args.model_dir, args.cohort.clone(), None),
+            ModelCommand::Show(args) => (&args.model_dir, None, None),
+            ModelCommand::Status(args) => (&args.model_dir, None, args.tables.clone()),
+            ModelCommand::Rotate(args) => (&args.model_dir, None, None),
         };
         vec![
             ("--model-dir", "model.dir", dir.as_ref().map(|dir| dir.display().to_string())),
             ("--cohort", "model.cohort", cohort),
+            ("--tables", "tables.url", tables),
         ]
     }
 }
@@ -103,12 +123,13 @@ impl ModelCommandError {
         match self {
             Self::Setting(error) => error.is_usage(),
             Self::Folder(error) => matches!(error, FolderError::NoFolder),
+            Self::Tables(error) => error.is_usage(),
             _ => false,
         }
     }
 }
 
-/// Imports or shows.
+/// Does what was asked for.
 ///
 /// # Errors
 /// When the files can't be taken over, or there is no usable model.
@@ -116,5 +137,7 @@ pub fn run(config: &Config, args: &ModelArgs, out: &mut dyn Write) -> Result<(),
     match &args.command {
         ModelCommand::Import(args) => import::run(config, args, out),
         ModelCommand::Show(args) => show::run(config, args, out),
+        ModelCommand::Status(args) => status::run(config, args, out),
+        ModelCommand::Rotate(args) => rotate::run(config, args, out),
     }
 }

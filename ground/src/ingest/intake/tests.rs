@@ -167,6 +167,7 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
         stream: StreamId(7),
         oldest: FrameSeq(1),
         newest: FrameSeq(1),
+        cohort: "canary".try_into().expect("short"),
         clock: ClockTrust::Trusted,
     };
     let mut say = |state: LinkState, retained| {
@@ -178,10 +179,11 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
         let committed = intake.store(&[message], later).expect("stored");
         (committed.len(), intake.tables().aircraft().expect("read").remove(0))
     };
-    let (answers, aircraft) = say(LinkState::Online(status), true);
+    let (answers, aircraft) = say(LinkState::Online(status.clone()), true);
     assert_eq!((answers, aircraft.last_contact, aircraft.online), (1, Some(NOW), Some(true)));
     let (_, aircraft) = say(LinkState::Online(status), false);
     assert_eq!(aircraft.last_contact, Some(UnixSeconds(NOW.0 + 60)));
+    assert_eq!(aircraft.cohort.as_deref(), Some("canary"));
     let (answers, aircraft) = say(LinkState::Offline, false);
     assert_eq!((answers, aircraft.online, aircraft.model), (0, Some(false), Some(ModelVersion(3))));
 }

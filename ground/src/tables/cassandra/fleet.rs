@@ -9,7 +9,7 @@ use super::bind::Bind;
 use super::cluster::{Cluster, Fault, Request};
 use super::decode::{self, time};
 use super::schema::{AIRCRAFT, MODELS};
-use crate::tables::{AircraftRecord, KnownModel, TablesError, limits, text};
+use crate::tables::{AircraftRecord, KnownModel, KnownVersion, TablesError, limits, text};
 
 /// The statements of these tables.
 #[derive(Debug)]
@@ -20,9 +20,11 @@ pub(super) struct Fleet {
     put_release: PreparedStatement,
     put_model: PreparedStatement,
     put_stream: PreparedStatement,
+    put_cohort: PreparedStatement,
     aircraft: PreparedStatement,
     add_model: PreparedStatement,
     model: PreparedStatement,
+    versions: PreparedStatement,
 }
 
 #[derive(Debug, DeserializeRow)]
@@ -33,6 +35,7 @@ struct AircraftRow {
     release: Option<String>,
     model_version: Option<i64>,
     stream: Option<String>,
+    cohort: Option<String>,
 }
 
 impl Fleet {
@@ -41,12 +44,14 @@ impl Fleet {
             let cql = format!("UPDATE {{}}.{AIRCRAFT} USING TIMESTAMP ? SET {column} = ? WHERE tail = ?");
             cluster.prepare(&cql).await
         };
-        let aircraft =
-            format!("SELECT tail, last_contact, online, release, model_version, stream FROM {{}}.{AIRCRAFT}");
+        let aircraft = format!(
+            "SELECT tail, last_contact, online, release, model_version, stream, cohort FROM {{}}.{AIRCRAFT}"
+        );
         let add_model = format!(
             "INSERT INTO {{}}.{MODELS} (model_version, cohort, bundle) VALUES (?, ?, ?) IF NOT EXISTS"
         );
         let model = format!("SELECT cohort, bundle FROM {{}}.{MODELS} WHERE model_version = ?");
+        let versions = format!("SELECT model_version, cohort FROM {{}}.{MODELS}");
         let put_tail = format!("INSERT INTO {{}}.{AIRCRAFT} (tail) VALUES (?) USING TIMESTAMP 0");
         Ok(Self {
             put_tail: cluster.prepare(&put_tail).await?,
@@ -55,9 +60,11 @@ impl Fleet {
             put_release: put("release").await?,
             put_model: put("model_version").await?,
             put_stream: put("stream").await?,
+            put_cohort: put("cohort").await?,
             aircraft: cluster.prepare(&aircraft).await?,
             add_model: cluster.prepare(&add_model).await?,
             model: cluster.prepare(&model).await?,
+            versions: cluster.prepare(&versions).await?,
         })
     }
 
@@ -78,6 +85,7 @@ impl Fleet {
             (&self.put_release, item.release.map(|release| Bind::Text(text::release(release)))),
             (&self.put_model, item.model.map(|model| Bind::BigInt(i64::from(model.0)))),
             (&self.put_stream, item.stream.map(Bind::text)),
+            (&self.put_cohort, item.cohort.clone().map(Bind::Text)),
         ];
         for (statement, value) in said {
             if let Some(value) = value {
@@ -108,6 +116,14 @@ impl Fleet {
         }
     }
 
+    pub async fn versions(&self, cluster: &Cluster) -> Result<Vec<KnownVersion>, Fault> {
+        let rows: Vec<(i64, String)> = cluster.read(Request::new(&self.versions, [])).await?;
+        let known = |(version, cohort)| Ok(KnownVersion { version: decode::model_version(version)?, cohort });
+        let mut versions = rows.into_iter().map(known).collect::<Result<Vec<_>, Fault>>()?;
+        versions.sort();
+        Ok(versions)
+    }
+
     pub async fn model(&self, cluster: &Cluster, version: ModelVersion) -> Result<Option<KnownModel>, Fault> {
         let values = [Bind::BigInt(i64::from(version.0))];
         let rows: Vec<(String, Vec<u8>)> = cluster.read(Request::new(&self.model, values)).await?;
@@ -126,6 +142,7 @@ impl AircraftRow {
             release: release.transpose()?,
             model: self.model_version.map(decode::model_version).transpose()?,
             stream: self.stream.map(|stream| decode::stream_id(&stream)).transpose()?,
+            cohort: self.cohort,
         })
     }
 }

@@ -42,8 +42,8 @@ use windows::WindowStatements;
 
 use super::names::Names;
 use super::{
-    AircraftRecord, Batch, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, RateQuery,
-    ScoredWindow, SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables,
+    AircraftRecord, Batch, GapRecord, KnownModel, KnownVersion, LossRecord, ModelReportRecord, Query,
+    RateQuery, ScoredWindow, SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables,
     TablesError,
 };
 use crate::config::TablesConfig;
@@ -217,6 +217,10 @@ impl Tables for CassandraTables {
 
     fn put_model(&mut self, model: &KnownModel) -> Result<(), TablesError> {
         self.wait("store a model", self.store.fleet.add_model(&self.store.cluster, model))
+    }
+
+    fn known_versions(&self) -> Result<Vec<KnownVersion>, TablesError> {
+        self.wait("read the models", self.store.fleet.versions(&self.store.cluster))
     }
 
     fn model(&self, version: ModelVersion) -> Result<Option<KnownModel>, TablesError> {

@@ -15,6 +15,7 @@ use super::cluster::{Cluster, Fault, Request};
 use super::decode::{self, time};
 use super::schema::{LOSSES, MODEL_REPORTS, STREAM_STARTS};
 use crate::tables::limits::{self, integer};
+use crate::tables::outcome::OutcomeColumns;
 use crate::tables::{
     Batch, FrameId, LossRecord, ModelReportRecord, Query, StreamStartRecord, TablesError, text,
 };
@@ -123,6 +124,13 @@ struct ReportRow {
     seq: i64,
     model_version: i64,
     outcome: String,
+    cause: Option<String>,
+    back_to: Option<i64>,
+    trial_windows: Option<i64>,
+    trial_rows: Option<i64>,
+    trial_alarms: Option<i64>,
+    trial_quiet: Option<i64>,
+    trial_new_alarms: Option<i64>,
 }
 
 impl LossRow {
@@ -147,10 +155,22 @@ impl StartRow {
 
 impl ReportRow {
     fn decode(self) -> Result<ModelReportRecord, Fault> {
+        let outcome = OutcomeColumns {
+            outcome: self.outcome,
+            cause: self.cause,
+            back_to: self.back_to,
+            trial: [
+                self.trial_windows,
+                self.trial_rows,
+                self.trial_alarms,
+                self.trial_quiet,
+                self.trial_new_alarms,
+            ],
+        };
         let report = ModelReport {
             version: decode::model_version(self.model_version)?,
             at: time(self.at_time),
-            outcome: text::read_outcome(&self.outcome).ok_or_else(|| Fault::column("outcome"))?,
+            outcome: outcome.read().ok_or_else(|| Fault::column("outcome"))?,
         };
         Ok(ModelReportRecord { frame: decode::frame(&self.tail, &self.stream, self.seq)?, report })
     }
@@ -161,6 +181,7 @@ impl Records {
         let losses = ["tail", "until_time", "stream", "seq", "reason", "lost", "since_time"];
         let starts = ["tail", "at_time", "stream", "seq", "cause"];
         let reports = ["tail", "at_time", "stream", "seq", "model_version", "outcome"];
+        let reports: Vec<&str> = reports.into_iter().chain(OutcomeColumns::DETAILS).collect();
         Ok(Self {
             losses: RecordStatements::prepare(cluster, LOSSES, &losses).await?,
             stream_starts: RecordStatements::prepare(cluster, STREAM_STARTS, &starts).await?,
@@ -194,8 +215,10 @@ impl Records {
         for item in &batch.model_reports {
             let at = limits::time("the time of a model report", item.report.at)?;
             let version = Bind::BigInt(i64::from(item.report.version.0));
-            let outcome = Bind::text(text::outcome(item.report.outcome));
-            puts.push(self.model_reports.put(&item.frame, at, [version, outcome])?);
+            let OutcomeColumns { outcome, cause, back_to, trial } = OutcomeColumns::of(item.report.outcome);
+            let number = |value: Option<i64>| value.map_or(Bind::Null, Bind::BigInt);
+            let told = [version, Bind::Text(outcome), cause.map_or(Bind::Null, Bind::Text), number(back_to)];
+            puts.push(self.model_reports.put(&item.frame, at, told.into_iter().chain(trial.map(number)))?);
         }
         Ok(puts)
     }

@@ -4,7 +4,7 @@
 use crate::tables::names::Names;
 
 /// Written to `schema_info`; raised with every change a reader must know of.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 
 pub(super) const INDEX: &str = "window_index";
 pub(super) const BY_KEY: &str = "anomalies_by_key";
@@ -131,7 +131,22 @@ const OWN: &[Own] = &[
         MODEL_REPORTS,
         Life::History,
         "(day, shard), tail, at_time, stream, seq",
-        &[DAY, FRAME, &[("at_time", "timestamp"), ("model_version", "bigint"), ("outcome", "text")]],
+        &[
+            DAY,
+            FRAME,
+            &[
+                ("at_time", "timestamp"),
+                ("model_version", "bigint"),
+                ("outcome", "text"),
+                ("cause", "text"),
+                ("back_to", "bigint"),
+                ("trial_windows", "bigint"),
+                ("trial_rows", "bigint"),
+                ("trial_alarms", "bigint"),
+                ("trial_quiet", "bigint"),
+                ("trial_new_alarms", "bigint"),
+            ],
+        ],
     ),
     (
         SET_ASIDE,
@@ -167,6 +182,7 @@ const OWN: &[Own] = &[
             ("release", "text"),
             ("model_version", "bigint"),
             ("stream", "text"),
+            ("cohort", "text"),
         ]],
     ),
     (

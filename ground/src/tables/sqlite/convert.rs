@@ -10,6 +10,7 @@ use cabinwatch_shared::zscore::ZStatus;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, Type};
 
+use crate::tables::outcome::OutcomeColumns;
 use crate::tables::{SetAsideReason, TablesError, limits, text};
 
 /// A time as columns hold it.
@@ -82,7 +83,19 @@ pub(super) fn loss_reason(row: &Row<'_>) -> rusqlite::Result<LossReason> {
 }
 
 pub(super) fn outcome(row: &Row<'_>) -> rusqlite::Result<ModelOutcome> {
-    parsed(row, "outcome", text::read_outcome)
+    let columns = OutcomeColumns {
+        outcome: row.get("outcome")?,
+        cause: row.get("cause")?,
+        back_to: row.get("back_to")?,
+        trial: [
+            row.get("trial_windows")?,
+            row.get("trial_rows")?,
+            row.get("trial_alarms")?,
+            row.get("trial_quiet")?,
+            row.get("trial_new_alarms")?,
+        ],
+    };
+    columns.read().ok_or_else(|| cause("a value that is none of ours", "outcome"))
 }
 
 pub(super) fn stream_start(row: &Row<'_>) -> rusqlite::Result<StreamStart> {

@@ -19,8 +19,8 @@ use schema::SCHEMA_VERSION;
 
 use super::names::{Names, WINDOWS};
 use super::{
-    AircraftRecord, Batch, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, RateQuery,
-    ScoredWindow, SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables,
+    AircraftRecord, Batch, GapRecord, KnownModel, KnownVersion, LossRecord, ModelReportRecord, Query,
+    RateQuery, ScoredWindow, SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables,
     TablesError,
 };
 use crate::config::TablesConfig;
@@ -213,6 +213,10 @@ impl Tables for SqliteTables {
 
     fn put_model(&mut self, model: &KnownModel) -> Result<(), TablesError> {
         self.write("store a model", |connection, _, _| write::model(connection, model)).map(|_| ())
+    }
+
+    fn known_versions(&self) -> Result<Vec<KnownVersion>, TablesError> {
+        self.read("read the models", read::known_versions(&self.connection))
     }
 
     fn model(&self, version: ModelVersion) -> Result<Option<KnownModel>, TablesError> {

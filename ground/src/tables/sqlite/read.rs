@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::convert::{self, bound_text};
 use crate::tables::{
-    AircraftRecord, FrameId, GapRecord, KnownModel, LossRecord, ModelReportRecord, Query, RateQuery,
-    SeqRange, SetAside, StreamStartRecord, StreamState, TableRow, names::WINDOWS, text,
+    AircraftRecord, FrameId, GapRecord, KnownModel, KnownVersion, LossRecord, ModelReportRecord, Query,
+    RateQuery, SeqRange, SetAside, StreamStartRecord, StreamState, TableRow, names::WINDOWS, text,
 };
 
 type Read<T> = rusqlite::Result<T>;
@@ -198,6 +198,7 @@ pub(super) fn aircraft(connection: &Connection) -> Read<Vec<AircraftRecord>> {
             release: convert::optional(row, "release", |text: String| text::read_release(&text))?,
             model: row.get::<_, Option<u32>>("model_version")?.map(ModelVersion),
             stream: convert::optional(row, "stream", |text: String| text::read_stream(&text))?,
+            cohort: row.get("cohort")?,
         })
     })?;
     aircraft.collect()
@@ -233,6 +234,15 @@ fn received(connection: &Connection, tail: &Tail, stream: StreamId) -> Read<Vec<
     let sql = "SELECT * FROM received WHERE tail = ?1 AND stream = ?2 ORDER BY first_seq";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map(params![tail.as_str(), stream.to_string()], range)?.collect()
+}
+
+pub(super) fn known_versions(connection: &Connection) -> Read<Vec<KnownVersion>> {
+    let mut statement =
+        connection.prepare_cached("SELECT model_version, cohort FROM models ORDER BY model_version")?;
+    let versions = statement.query_map([], |row| {
+        Ok(KnownVersion { version: convert::model_version(row)?, cohort: row.get("cohort")? })
+    })?;
+    versions.collect()
 }
 
 pub(super) fn model(connection: &Connection, version: ModelVersion) -> Read<Option<KnownModel>> {

@@ -6,7 +6,7 @@ use crate::tables::TableRow;
 use crate::tables::names::Names;
 
 /// Written to `user_version`; raised with every change a reader must know of.
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 
 /// A table of the ground's own: its name, groups of columns, and its primary key.
 type Own = (&'static str, &'static [&'static str], &'static str);
@@ -28,7 +28,7 @@ const OWN: [Own; 9] = [
         "aircraft",
         &[
             "tail TEXT NOT NULL, last_contact TEXT, online INTEGER, release TEXT, model_version INTEGER",
-            "stream TEXT",
+            "stream TEXT, cohort TEXT",
         ],
         "tail",
     ),
@@ -51,7 +51,12 @@ const OWN: [Own; 9] = [
     ("stream_starts", &[FRAME, "cause TEXT NOT NULL, at_time TEXT NOT NULL"], "tail, stream, seq"),
     (
         "model_reports",
-        &[FRAME, "model_version INTEGER NOT NULL, outcome TEXT NOT NULL, at_time TEXT NOT NULL"],
+        &[
+            FRAME,
+            "model_version INTEGER NOT NULL, outcome TEXT NOT NULL, at_time TEXT NOT NULL, cause TEXT",
+            "back_to INTEGER, trial_windows INTEGER, trial_rows INTEGER, trial_alarms INTEGER",
+            "trial_quiet INTEGER, trial_new_alarms INTEGER",
+        ],
         "tail, stream, seq",
     ),
 ];

@@ -9,6 +9,7 @@ use super::convert::time_text;
 use super::{Fault, read, schema};
 use crate::tables::limits::integer;
 use crate::tables::names::{Names, WINDOWS};
+use crate::tables::outcome::OutcomeColumns;
 use crate::tables::records::SetAsideKey;
 use crate::tables::{
     AircraftRecord, Batch, Cell, FrameId, GapRecord, KnownModel, Ledger, MAX_SET_ASIDE_BYTES,
@@ -165,10 +166,18 @@ fn model_reports(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
     for item in &batch.model_reports {
         let (tail, stream, seq) = frame_columns(&item.frame)?;
         let at = time_text("the time of a model report", item.report.at)?;
-        let outcome = text::outcome(item.report.outcome);
+        let OutcomeColumns { outcome, cause, back_to, trial } = OutcomeColumns::of(item.report.outcome);
+        let [windows, rows, alarms, quiet, new_alarms] = trial;
+        let version = item.report.version.0;
         connection
-            .prepare_cached("INSERT OR REPLACE INTO model_reports VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![tail, stream, seq, item.report.version.0, outcome, at])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO model_reports
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                tail, stream, seq, version, outcome, at, cause, back_to, windows, rows, alarms, quiet,
+                new_alarms
+            ])?;
     }
     Ok(())
 }
@@ -220,13 +229,14 @@ fn aircraft(connection: &Connection, item: &AircraftRecord) -> Result<(), Fault>
     let contact = item.last_contact.map(|at| time_text("the time of a contact", at)).transpose()?;
     connection
         .prepare_cached(
-            "INSERT INTO aircraft VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO aircraft VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (tail) DO UPDATE SET
                  last_contact = max(coalesce(excluded.last_contact, last_contact), coalesce(last_contact, '')),
                  online = coalesce(excluded.online, online),
                  release = coalesce(excluded.release, release),
                  model_version = coalesce(excluded.model_version, model_version),
-                 stream = coalesce(excluded.stream, stream)",
+                 stream = coalesce(excluded.stream, stream),
+                 cohort = coalesce(excluded.cohort, cohort)",
         )?
         .execute(params![
             item.tail.as_str(),
@@ -235,6 +245,7 @@ fn aircraft(connection: &Connection, item: &AircraftRecord) -> Result<(), Fault>
             item.release.map(text::release),
             item.model.map(|model| model.0),
             item.stream.map(|stream| stream.to_string()),
+            item.cohort,
         ])?;
     Ok(())
 }

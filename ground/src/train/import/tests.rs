@@ -58,7 +58,7 @@ fn an_agent_takes_an_imported_bundle() {
     let model = Model::open(body, &Limits::AGENT).expect("a model");
     assert_eq!((model.self_test(), model.golden_rows().count()), (Ok(()), 20));
     let recipient = Recipient {
-        active: ModelVersion(0),
+        floor: ModelVersion(0),
         now: Some(UnixMillis(NOW.0 * 1000)),
         cohort: "fleet",
         agent: AgentRelease(0, 1, 0),
