@@ -10,6 +10,8 @@ pub use load::{LoadError, Overrides};
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::pipeline::timekeeping::TrustRule;
+
 /// Everything that can be set. `deploy/agent.toml` shows it with comments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -30,6 +32,8 @@ pub struct Config {
     pub link: LinkConfig,
     /// Which models are taken.
     pub model: ModelConfig,
+    /// When the clock is believed.
+    pub clock: ClockConfig,
     /// Logging.
     pub log: LogConfig,
 }
@@ -146,6 +150,24 @@ pub struct ModelConfig {
     pub trial_max_alone_percent: u8,
 }
 
+/// When the clock is believed; `docs/clock.md` says what follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClockConfig {
+    /// `synchronised`: only when a mark says that it is; `plausible`: also when it shows a plausible time.
+    pub trust: TrustRule,
+    /// Files that are touched when the clock has been synchronised.
+    pub synchronised_files: Vec<PathBuf>,
+    /// How far the clock may be ahead of the newest time known at a start, in seconds: how long an aircraft is parked.
+    pub parked_seconds: u64,
+    /// A clock that was set while the agent runs is believed without a mark when it has stood for so many seconds.
+    pub steady_seconds: u64,
+    /// Events wait for a time of day for at most so many seconds.
+    pub provisional_seconds: u64,
+    /// The name of this boot, 32 hexadecimal digits, where the system hides it; empty to ask the system.
+    pub boot_id: String,
+}
+
 /// Logging, always to stderr.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -167,6 +189,7 @@ impl Default for Config {
             sources: SourcesConfig::default(),
             link: LinkConfig::default(),
             model: ModelConfig::default(),
+            clock: ClockConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -235,6 +258,19 @@ impl Default for ModelConfig {
             trial_verdicts: 60,
             trial_max_alarm_percent: 20,
             trial_max_alone_percent: 98,
+        }
+    }
+}
+
+impl Default for ClockConfig {
+    fn default() -> Self {
+        Self {
+            trust: TrustRule::Plausible,
+            synchronised_files: vec!["/run/systemd/timesync/synchronized".into()],
+            parked_seconds: 2 * 365 * 86_400,
+            steady_seconds: 600,
+            provisional_seconds: 6 * 3600,
+            boot_id: String::new(),
         }
     }
 }

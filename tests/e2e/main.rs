@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod bad_input;
+mod clock;
 mod contract;
 mod cross;
 mod demo;

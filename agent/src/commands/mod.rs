@@ -41,10 +41,9 @@ impl Snapshot {
         let path = &config.store.path;
         let failed = |source: StoreError| CommandError::store(path, source);
         let mut reader = Reader::open(path).map_err(failed)?;
-        let since_boot = SystemClock.since_boot();
         let state = reader.restore(
-            |names, checkpoint| State::from_checkpoint(checkpoint, names, settings.length, since_boot),
-            |names, state, group| state.apply(names, group, since_boot),
+            |names, checkpoint| State::from_checkpoint(checkpoint, names, settings.length),
+            |names, state, group| state.apply(names, group),
         );
         Ok(Self { state: state.map_err(failed)?, reader, now: SystemClock.wall() })
     }

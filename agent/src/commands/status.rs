@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use cabinwatch_shared::wire::ClockTrust;
 use serde::Serialize;
 
 use super::model::TrialView;
@@ -10,7 +11,8 @@ use super::{CommandError, Snapshot};
 use crate::config::Config;
 use crate::model::TrialRules;
 use crate::pipeline::Settings;
-use crate::store::{Counter, Slot, StoreError};
+use crate::pipeline::state::State;
+use crate::store::{ClockRecord, Counter, Slot, StoreError};
 
 /// How the agent is doing. Instants are RFC 3339 in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +27,8 @@ pub struct Status {
     pub outbox: Outbox,
     /// The model in use.
     pub model: Option<ModelInUse>,
+    /// What is known of the time of day.
+    pub clock: Clock,
     /// How far event time has come in what is stored.
     pub watermark: Option<String>,
     /// When events were last stored.
@@ -72,6 +76,30 @@ pub struct ModelInUse {
     pub activated: String,
     /// How far its trial has come; none once it has passed.
     pub trial: Option<TrialView>,
+}
+
+/// What is known of the time of day, as the agent last wrote it down.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Clock {
+    /// `trusted`, `provisional` or `doubtful`.
+    pub trust: &'static str,
+    /// Since when.
+    pub since: Option<String>,
+    /// The newest time that the agent has known.
+    pub newest: Option<String>,
+    /// The last step of the wall clock while the agent ran.
+    pub last_step: Option<ClockStep>,
+    /// Events that wait for a time of day.
+    pub waiting_events: u64,
+}
+
+/// A step of the wall clock.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClockStep {
+    /// When, by the agent's time.
+    pub at: String,
+    /// How far; forward is positive.
+    pub by_seconds: f64,
 }
 
 /// One open window.
@@ -124,11 +152,24 @@ fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<S
             activated: model.activated.to_string(),
             trial: TrialView::of(&memory, &TrialRules::from_config(&config.model)),
         }),
+        clock: clock(state, bounds.clock),
         watermark: state.stored_watermark().map(|at| at.to_string()),
         last_stored: reader.last_stored()?.map(|at| at.to_string()),
         open_windows: open_windows.collect(),
         counters: Counter::all().map(|counter| (counter.as_str(), state.counts.get(counter))).collect(),
     })
+}
+
+fn clock(state: &State, trust: ClockTrust) -> Clock {
+    let ClockRecord { newest, since, last_step, .. } = state.clock;
+    Clock {
+        trust: trust.as_str(),
+        since: since.map(|at| at.to_string()),
+        newest: newest.map(|at| at.seconds().to_string()),
+        last_step: last_step
+            .map(|step| ClockStep { at: step.at.to_string(), by_seconds: step.by_millis as f64 / 1000.0 }),
+        waiting_events: state.provisional.map_or(0, |held| held.events),
+    }
 }
 
 /// Prints the status.
@@ -142,6 +183,20 @@ pub fn print(status: &Status, json: bool, out: &mut impl Write) -> Result<(), Co
         return Ok(());
     }
     Ok(print_text(status, out)?)
+}
+
+fn print_clock(clock: &Clock, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "clock         {}", clock.trust)?;
+    if let Some(since) = &clock.since {
+        write!(out, " since {since}")?;
+    }
+    if let Some(ClockStep { at, by_seconds }) = &clock.last_step {
+        write!(out, "; set by {by_seconds:+.1} s at {at}")?;
+    }
+    match clock.waiting_events {
+        0 => writeln!(out),
+        events => writeln!(out, "; {events} events wait for the time of day"),
+    }
 }
 
 fn print_text(status: &Status, out: &mut impl Write) -> io::Result<()> {
@@ -165,6 +220,7 @@ fn print_text(status: &Status, out: &mut impl Write) -> io::Result<()> {
         }
         None => writeln!(out, "model         none: windows are counted, not scored")?,
     }
+    print_clock(&status.clock, out)?;
     writeln!(out, "event time    {}", or_none(&status.watermark))?;
     writeln!(out, "last stored   {}", or_none(&status.last_stored))?;
     for window in &status.open_windows {

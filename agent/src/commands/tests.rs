@@ -38,11 +38,38 @@ fn status_tells_the_state_of_this_moment() {
     assert_eq!(status.counters["events"], 5);
     assert_eq!(status.counters["late"], 0);
     assert_eq!(status.watermark.as_deref(), Some("2026-11-21T08:15:30Z"));
+    assert_eq!(
+        (status.clock.trust, status.clock.since.as_deref()),
+        ("trusted", Some("2026-11-21T08:10:00Z"))
+    );
     let shown = text(|out| status::print(&status, false, out));
+    assert!(shown.contains("clock         trusted since 2026-11-21T08:10:00Z\n"), "{shown}");
     assert!(shown.contains("outbox        3 frames"), "{shown}");
     let json: serde_json::Value =
         serde_json::from_str(&text(|out| status::print(&status, true, out))).expect("JSON");
     assert_eq!(json["counters"]["windows_closed"], 1);
+}
+
+#[test]
+fn status_tells_what_the_clock_is_worth() {
+    let (mut agent, config) = agent();
+    agent.clock.set_wall(T0 - 3600);
+    agent.pass(10);
+    let status = status::gather(&config, &agent.settings).expect("read");
+    let shown = text(|out| status::print(&status, false, out));
+    assert!(
+        shown.contains("clock         doubtful since 2026-11-21T08:15:31Z; set by -3930.0 s at"),
+        "{shown}"
+    );
+    agent.stop();
+    agent.clock.boot_showing(5);
+    agent.restart();
+    agent.events(&[(5 - T0, "DNS", "refused", FAIL), (6 - T0, "DNS", "refused", FAIL)]);
+    agent.commit();
+    let status = status::gather(&config, &agent.settings).expect("read");
+    let shown = text(|out| status::print(&status, false, out));
+    assert!(shown.contains("clock         provisional; set by"), "{shown}");
+    assert!(shown.contains("; 2 events wait for the time of day\n"), "{shown}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use cabinwatch_shared::model::{MAX_COHORT_BYTES, PublicKey};
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::MAX_MESSAGE_BYTES;
 
-use super::{Config, LinkConfig, LogConfig, ModelConfig, SourcesConfig, StoreConfig};
+use super::{ClockConfig, Config, LinkConfig, LogConfig, ModelConfig, SourcesConfig, StoreConfig};
+use crate::pipeline::clock::parse_boot_id;
 
 /// A setting that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,7 @@ impl Config {
         self.sources.check()?;
         self.link.check()?;
         self.model.check()?;
+        self.clock.check()?;
         self.log.check()
     }
 }
@@ -132,6 +134,17 @@ impl ModelConfig {
     #[must_use]
     pub fn public_keys(&self) -> Vec<PublicKey> {
         self.trusted_keys.iter().filter_map(|text| public_key(text)).collect()
+    }
+}
+
+impl ClockConfig {
+    fn check(&self) -> Checked {
+        const MOST_SECONDS: u64 = 20 * 366 * 86_400;
+        between("clock.parked_seconds", self.parked_seconds, 86_400, MOST_SECONDS)?;
+        between("clock.steady_seconds", self.steady_seconds, 10, 86_400)?;
+        between("clock.provisional_seconds", self.provisional_seconds, 0, 7 * 86_400)?;
+        let problem = format!("is {:?}, but must be 32 hexadecimal digits or empty", self.boot_id);
+        demand(self.boot_id.is_empty() || parse_boot_id(&self.boot_id).is_some(), "clock.boot_id", problem)
     }
 }
 

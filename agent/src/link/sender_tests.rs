@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use cabinwatch_shared::wire::StreamId;
+use cabinwatch_shared::wire::{ClockTrust, StreamId};
 use proptest::prelude::*;
 
 use super::*;
@@ -14,7 +14,12 @@ const LIMITS: Limits = Limits {
 };
 
 fn bounds(oldest: u64, newest: u64) -> OutboxBounds {
-    OutboxBounds { stream: StreamId(7), oldest: FrameSeq(oldest), newest: FrameSeq(newest) }
+    OutboxBounds {
+        stream: StreamId(7),
+        oldest: FrameSeq(oldest),
+        newest: FrameSeq(newest),
+        clock: ClockTrust::Trusted,
+    }
 }
 
 /// A sender with its outbox and a clock that the test moves.

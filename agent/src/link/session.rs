@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cabinwatch_shared::model::AgentRelease;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::{
-    AgentStatus, Committed, FrameSeq, LinkState, MessageHead, StreamId, Topic, WireError,
+    AgentStatus, ClockTrust, Committed, FrameSeq, LinkState, MessageHead, StreamId, Topic, WireError,
 };
 use rumqttc::{
     AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, PubAckReason, Publish,
@@ -120,6 +120,8 @@ pub(super) struct Session<'a> {
     confirmations: JoinSet<Result<(), PublishNoticeError>>,
     /// Present once the broker has let us in.
     sender: Option<Sender>,
+    /// What the ground has been told of the clock.
+    said_clock: Option<ClockTrust>,
     connected_at: Option<Instant>,
     progress_at: Instant,
     refusals: u64,
@@ -152,6 +154,7 @@ impl<'a> Session<'a> {
             poller: Poller::start(event_loop),
             confirmations: JoinSet::new(),
             sender: None,
+            said_clock: None,
             connected_at: None,
             progress_at: Instant::now(),
             refusals: 0,
@@ -188,11 +191,17 @@ impl<'a> Session<'a> {
     /// Sends everything that may go now. How long nothing more will.
     fn send_what_is_due(&mut self) -> Result<Duration, SessionError> {
         loop {
-            let Some(sender) = &mut self.sender else { return Ok(TICK) };
+            if self.sender.is_none() {
+                return Ok(TICK);
+            }
             let bounds = self.outbox.bounds()?;
             if bounds.stream != self.stream {
                 return Err(SessionError::NewStream);
             }
+            if self.said_clock != Some(bounds.clock) {
+                self.say_online(bounds)?;
+            }
+            let Some(sender) = &mut self.sender else { return Ok(TICK) };
             let now = Instant::now();
             match sender.next(bounds, now) {
                 Step::Wait => return Ok(TICK),
@@ -293,8 +302,14 @@ impl<'a> Session<'a> {
         self.client.try_subscribe(Topic::Ack(tail).to_string(), QoS::AtLeastOnce)?;
         self.client
             .try_subscribe(Topic::Model(&self.link.config.model.cohort).to_string(), QoS::AtLeastOnce)?;
+        self.say_online(bounds)
+    }
+
+    /// Said at each connection, and again when the clock has become another matter.
+    fn say_online(&mut self, bounds: OutboxBounds) -> Result<(), SessionError> {
+        let OutboxBounds { oldest, newest, clock, .. } = bounds;
         let model = self.outbox.active_model_version()?;
-        let (oldest, newest) = (bounds.oldest, bounds.newest);
+        self.said_clock = Some(clock);
         self.say(&LinkState::Online(AgentStatus {
             release: release(),
             model,
@@ -302,6 +317,7 @@ impl<'a> Session<'a> {
             oldest,
             newest,
             cohort: self.link.config.model.cohort.as_str().try_into().unwrap_or_default(),
+            clock,
         }))
     }
 

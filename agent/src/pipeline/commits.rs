@@ -22,10 +22,14 @@ const IDLE_KEYS: usize = 1024;
 impl<C: Clock> Engine<C> {
     /// Ends the group: what it counts is noted in the state, and its bytes go into the change that is begun here.
     pub(super) fn begin_change(&mut self) -> Change {
-        let mut change = Change::at(self.clock.wall().seconds());
+        let mut change = Change::at(self.now_seconds());
+        self.group_since = None;
         if !self.group.is_empty() {
-            let watermark = self.state.watermark.at(self.clock.since_boot());
-            let (body, cursors, counts) = self.group.finish(watermark);
+            let (events, head) = (self.group.len(), self.group_head());
+            let (body, cursors, counts) = self.group.finish(head);
+            if self.holding {
+                self.state.hold(self.store.next_group(), body.len() as u64, events);
+            }
             self.state.note(cursors, &counts, change.at);
             change.keys = self.store.take_unwritten_keys();
             change.group = Some(body);
@@ -54,7 +58,12 @@ impl<C: Clock> Engine<C> {
     /// Writes a change with the state after it.
     pub(super) fn write_checkpoint(&mut self, mut change: Change) -> Result<(), StoreError> {
         change.keys_in_use = self.store.keys_in_memory();
-        change.checkpoint = Some(self.state.to_checkpoint(self.clock.since_boot()));
+        if !self.holding {
+            self.state.clock.newest = Some(self.now());
+            self.state.clock.adopted = self.keeper.record(self.boot);
+        }
+        change.checkpoint = Some(self.state.to_checkpoint(self.moment()));
+        change.clock = Some(self.trust);
         self.write(&change)
     }
 
@@ -64,6 +73,9 @@ impl<C: Clock> Engine<C> {
         if change.group.is_none() {
             self.on_stored.drain(..).for_each(|tell| tell());
             return Ok(());
+        }
+        if self.state.provisional.is_some_and(|held| held.bytes >= self.settings.clock.provisional_bytes) {
+            self.keeper.lose_patience();
         }
         if self.store.bytes_since_checkpoint() >= CHECKPOINT_BYTES {
             self.write_checkpoint(change)?;
@@ -79,8 +91,8 @@ impl<C: Clock> Engine<C> {
     }
 
     /// Closes the windows that nothing more is waited for.
-    pub(super) fn close_due_windows(&mut self, now: Duration) -> Result<(), StoreError> {
-        let Some(watermark) = self.state.watermark.at(now) else { return Ok(()) };
+    pub(super) fn close_due_windows(&mut self) -> Result<(), StoreError> {
+        let Some(watermark) = self.state.watermark.at(self.moment()) else { return Ok(()) };
         let lateness = self.settings.counting.lateness_seconds;
         if self.state.windows.next_due(lateness).is_none_or(|due| due > watermark) {
             return Ok(());
@@ -107,7 +119,7 @@ impl<C: Clock> Engine<C> {
     }
 
     /// Scores windows and writes them, their frames, and what the ground must hear of losses, in one transaction.
-    fn close(&mut self, windows: Vec<(UnixSeconds, OpenWindow)>) -> Result<(), StoreError> {
+    pub(super) fn close(&mut self, windows: Vec<(UnixSeconds, OpenWindow)>) -> Result<(), StoreError> {
         let closing = self.score_all(windows);
         self.group.counts().add(Counter::WindowsClosed, closing.records.len() as u64);
         let mut change = self.begin_change();
@@ -134,7 +146,7 @@ impl<C: Clock> Engine<C> {
         model: Option<&Model<'_>>,
     ) -> ClosedWindow {
         let end = UnixSeconds(start.0.saturating_add(i64::from(window.seconds())));
-        self.state.closed_through = self.state.closed_through.max(Some(end));
+        self.state.closed.close(start, end);
         let closed = ClosedWindow::score(start, window, |key| self.store.key_in_memory(key), model);
         let alarms = closed.rows.iter().filter(|row| row.alarms.any()).count();
         tracing::info!(%start, keys = closed.rows.len(), alarms, "a window is closed");
@@ -199,7 +211,8 @@ impl<C: Clock> Engine<C> {
     /// Removes what exceeds the limits, and counts the frames among it as lost.
     fn remove_excess(&mut self) -> Result<(), StoreError> {
         self.last_housekeeping = self.clock.since_boot();
-        let removal = self.store.plan_removal(&self.settings.retention, self.clock.wall().seconds())?;
+        let held = self.state.provisional.map(|held| held.from);
+        let removal = self.store.plan_removal(&self.settings.retention, self.aging_seconds(), held)?;
         if removal == Removal::default() {
             return Ok(());
         }

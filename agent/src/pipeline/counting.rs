@@ -1,14 +1,12 @@
 //! Judging one event: whether it still counts, in which window, and under which key.
 
-use std::time::Duration;
-
 use cabinwatch_shared::event::{Event, State as EventState};
 use cabinwatch_shared::fault_key::FaultKey;
-use cabinwatch_shared::time::UnixMillis;
 use cabinwatch_shared::window::Window;
 use cabinwatch_shared::wire::LossReason;
 
 use super::state::State;
+use super::watermark::Moment;
 use crate::store::{Counter, Counts, KeyId, LoggedEvent, Store, StoreError};
 
 /// The limits events are judged by.
@@ -16,21 +14,12 @@ use crate::store::{Counter, Counts, KeyId, LoggedEvent, Store, StoreError};
 pub struct CountingLimits {
     /// How long after its end a window stays open, in seconds.
     pub lateness_seconds: u32,
-    /// How far ahead of the wall clock an event may be dated, in seconds.
+    /// How far ahead of the agent's time an event may be dated, in seconds.
     pub max_future_seconds: u32,
     /// Most keys of each state in one window.
     pub keys: usize,
     /// Most keys in memory, over all open windows.
     pub keys_in_memory: usize,
-}
-
-/// When an event came in.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    /// By the wall clock.
-    pub wall: UnixMillis,
-    /// By the boot clock.
-    pub since_boot: Duration,
 }
 
 /// Counts an event in its window and returns what the log must hold of it; none if the event is lost. What happened
@@ -40,7 +29,7 @@ pub struct Arrival {
 /// When the database can't be read.
 pub fn count(
     event: &Event<'_>,
-    arrival: Arrival,
+    arrival: Moment,
     limits: &CountingLimits,
     state: &mut State,
     store: &mut Store,
@@ -50,7 +39,7 @@ pub fn count(
         counts.add(Counter::Lost(reason), 1);
         return Ok(None);
     }
-    state.watermark.observe(event.at, arrival.wall, arrival.since_boot);
+    state.watermark.observe(event.at, arrival);
     let (key, was_cut) = event.key.bounded();
     counts.add(Counter::TextCut, u64::from(was_cut));
     let Some(key) = count_key(&Event { key, ..*event }, limits, state, store, counts)? else {
@@ -62,20 +51,20 @@ pub fn count(
 
 fn lost_in_time(
     event: &Event<'_>,
-    arrival: Arrival,
+    arrival: Moment,
     limits: &CountingLimits,
     state: &State,
 ) -> Option<LossReason> {
-    let ahead = event.at.0.saturating_sub(arrival.wall.0);
+    let ahead = event.at.0.saturating_sub(arrival.now.0);
     if ahead > i64::from(limits.max_future_seconds) * 1000 {
         return Some(LossReason::Future);
     }
     let window = Window::containing(event.at, state.length);
-    let watermark = state.watermark.at(arrival.since_boot);
+    let watermark = state.watermark.at(arrival);
     let due = watermark
         .is_some_and(|watermark| super::windows::is_due(window.end(), watermark, limits.lateness_seconds));
     // Both: the watermark alone would open a window again whose lateness was raised after it closed.
-    let closed = state.closed_through.is_some_and(|through| window.start() < through);
+    let closed = state.closed.contains(window.start());
     (due || closed).then_some(LossReason::Late)
 }
 
@@ -108,4 +97,32 @@ fn count_key(
     let id = store.intern(key)?;
     window.count(store.key(id)?, event.state);
     Ok(Some(id))
+}
+
+/// The number of an event's key before its window is known: its own, or one for overflow; none where even its point does
+/// not fit into memory.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn intern(
+    event: &Event<'_>,
+    keys_in_memory: usize,
+    store: &mut Store,
+    counts: &mut Counts,
+) -> Result<Option<KeyId>, StoreError> {
+    if let Some(known) = store.known_key(event.key) {
+        return Ok(Some(known));
+    }
+    if store.keys_in_memory_count() < keys_in_memory {
+        return store.intern(event.key).map(Some);
+    }
+    let key = match event.state {
+        EventState::Fail => FaultKey::OTHER,
+        EventState::Success => FaultKey { description: "", ..event.key },
+    };
+    if key != FaultKey::OTHER && store.known_key(key).is_none() {
+        return Ok(None);
+    }
+    counts.add(Counter::KeyOverflow, 1);
+    store.intern(key).map(Some)
 }

@@ -7,19 +7,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use cabinwatch_shared::event::Event;
 use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::wire::ClockTrust;
 
 use super::clock::Clock;
-use super::counting::{self, Arrival};
+use super::counting;
 use super::offers::Models;
 use super::settings::Settings;
 use super::state::State;
-use super::{Input, Outgoing};
-use crate::sources::EventBatch;
-use crate::store::{Counter, Found, GroupWriter, Store, StoreError};
+use super::timekeeping::Timekeeper;
+use super::watermark::Moment;
+use super::{Input, Outgoing, timing};
+use crate::sources::{DatedBy, EventBatch};
+use crate::store::{
+    BootId, BootMillis, ClockRecord, Counter, Found, Founded, GroupWriter, Store, StoreError,
+};
 
 /// How often retention looks at the database when nothing else makes it.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// How often the clocks are looked at while they are in doubt.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
 
 /// Waits before a failed commit is looked into and tried again; the last one repeats.
 const RETRY_WAITS: [Duration; 4] =
@@ -35,7 +44,18 @@ pub struct Engine<C> {
     /// What the next commit adds to the log.
     pub(super) group: GroupWriter,
     /// When the group's first part came, by the boot clock.
-    group_since: Option<Duration>,
+    pub(super) group_since: Option<Duration>,
+    /// What time it is.
+    pub(super) keeper: Timekeeper,
+    /// Which boot of the machine this is.
+    pub(super) boot: BootId,
+    /// Whether the group's events wait for a time of day.
+    pub(super) holding: bool,
+    /// What was last told of the clock, and when of a step.
+    pub(super) trust: ClockTrust,
+    pub(super) step_told: Option<Duration>,
+    /// A model that can't be judged before there is a time of day.
+    pub(super) offered: Option<Vec<u8>>,
     /// Whom to tell once the group is durable.
     pub(super) on_stored: Vec<Box<dyn FnOnce() + Send>>,
     pub(super) models: Models,
@@ -58,9 +78,10 @@ impl<C: Clock> Engine<C> {
         clock: C,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
-        let opened = Store::open(&path, clock.wall().seconds())?;
+        let founded = timing::founded(&clock, &settings.clock);
+        let opened = Store::open(&path, founded)?;
         let mut engine = Self::with_store(path, settings, clock, stop, opened);
-        match engine.restore() {
+        match engine.restore(None) {
             Err(StoreError::Corrupt(what)) => engine.start_anew(what),
             Err(error) => Err(error),
             Ok(()) => Ok(engine),
@@ -72,11 +93,13 @@ impl<C: Clock> Engine<C> {
     /// # Errors
     /// When that is not possible either.
     pub fn start_anew(self, what: String) -> Result<Self, StoreError> {
-        let Self { settings, clock, path, store, stop, outgoing, .. } = self;
-        let opened = store.replace(what, clock.wall().seconds())?;
+        let Self { settings, clock, path, store, stop, outgoing, keeper, boot, .. } = self;
+        let founded = Founded { announced: false, ..timing::founded(&clock, &settings.clock) };
+        let opened = store.replace(what, founded)?;
         let mut engine = Self::with_store(path, settings, clock, stop, opened);
         engine.outgoing = outgoing;
-        engine.restore()?;
+        engine.boot = boot;
+        engine.restore(Some(keeper))?;
         Ok(engine)
     }
 
@@ -89,8 +112,15 @@ impl<C: Clock> Engine<C> {
     ) -> Self {
         log_found(&path, &found);
         let since_boot = clock.since_boot();
+        let boot = timing::boot(&clock, &settings.clock);
         Self {
             state: State::new(settings.length),
+            keeper: timing::new_keeper(&clock, &settings.clock, &ClockRecord::default()),
+            boot,
+            holding: true,
+            trust: store.bounds().map_or(ClockTrust::Provisional, |bounds| bounds.clock),
+            step_told: None,
+            offered: None,
             settings,
             clock,
             path,
@@ -106,15 +136,27 @@ impl<C: Clock> Engine<C> {
         }
     }
 
-    fn restore(&mut self) -> Result<(), StoreError> {
-        let since_boot = self.clock.since_boot();
+    /// Builds the state. A keeper that knows the time already goes on; else a new one sees whether it can be known.
+    fn restore(&mut self, keeper: Option<Timekeeper>) -> Result<(), StoreError> {
         let length = self.settings.length;
         self.state = self.store.restore(
-            |names, checkpoint| State::from_checkpoint(checkpoint, names, length, since_boot),
-            |names, state, group| state.apply(names, group, since_boot),
+            |names, checkpoint| State::from_checkpoint(checkpoint, names, length),
+            |names, state, group| state.apply(names, group),
         )?;
+        self.keeper = keeper
+            .filter(|keeper| !keeper.is_provisional())
+            .unwrap_or_else(|| timing::new_keeper(&self.clock, &self.settings.clock, &self.state.clock));
         self.load_models()?;
-        self.adopt_length()
+        if !self.keeper.is_provisional() {
+            self.keep_time()?;
+        }
+        self.mind_clock()?;
+        if self.holding {
+            tracing::warn!(
+                "the clock is not trusted yet: events are stored, and counted when the time of day is known"
+            );
+        }
+        Ok(())
     }
 
     /// How far each source had been read for what the database holds.
@@ -157,6 +199,10 @@ impl<C: Clock> Engine<C> {
         match input {
             Input::Batch(batch) => self.take_batch(batch),
             Input::Committed(committed) => self.acknowledge(committed),
+            Input::ModelOffered(bundle) if self.holding => {
+                self.offered = Some(bundle);
+                Ok(())
+            }
             Input::ModelOffered(bundle) => self.take_model(bundle),
             Input::Shutdown => Ok(()),
         }
@@ -164,11 +210,36 @@ impl<C: Clock> Engine<C> {
 
     /// A batch is never split: its cursors say that *all* of it is stored.
     fn take_batch(&mut self, mut batch: EventBatch) -> Result<(), StoreError> {
-        let arrival = Arrival { wall: self.clock.wall(), since_boot: self.clock.since_boot() };
+        let (boot, since_boot) = self.mind_clock()?;
+        if self.holding {
+            self.hold_batch(&batch, boot)?;
+        } else {
+            self.count_batch(&batch, boot, since_boot)?;
+        }
+        let counts = self.group.counts();
+        counts.add(Counter::UnknownLines, batch.unknown_lines);
+        batch.losses.iter().for_each(|(reason, count)| counts.add(Counter::Lost(*reason), *count));
+        batch.cursors.drain(..).for_each(|cursor| self.group.reach(cursor));
+        self.on_stored.extend(batch.on_stored.take());
+        self.group_since.get_or_insert(since_boot);
+        Ok(())
+    }
+
+    fn count_batch(
+        &mut self,
+        batch: &EventBatch,
+        boot: BootMillis,
+        since_boot: Duration,
+    ) -> Result<(), StoreError> {
+        let arrival = Moment { now: self.state.closed.first_open(self.keeper.at(boot)), since_boot };
         let mut taken = 0;
         for event in batch.events() {
+            let mut at = self.keeper.date(event.at, batch.dated_by, boot);
+            if batch.dated_by == DatedBy::Machine {
+                at = self.state.closed.first_open(at);
+            }
             let counted = counting::count(
-                &event,
+                &Event { at, ..event },
                 arrival,
                 &self.settings.counting,
                 &mut self.state,
@@ -180,13 +251,7 @@ impl<C: Clock> Engine<C> {
                 taken += 1;
             }
         }
-        let counts = self.group.counts();
-        counts.add(Counter::Events, taken);
-        counts.add(Counter::UnknownLines, batch.unknown_lines);
-        batch.losses.iter().for_each(|(reason, count)| counts.add(Counter::Lost(*reason), *count));
-        batch.cursors.drain(..).for_each(|cursor| self.group.reach(cursor));
-        self.on_stored.extend(batch.on_stored.take());
-        self.group_since.get_or_insert(arrival.since_boot);
+        self.group.counts().add(Counter::Events, taken);
         Ok(())
     }
 
@@ -195,15 +260,17 @@ impl<C: Clock> Engine<C> {
     /// # Errors
     /// When the database is damaged, or fails while the process ends.
     pub fn tick(&mut self) -> Result<(), StoreError> {
-        let now = self.clock.since_boot();
+        let (_, now) = self.mind_clock()?;
         let waited =
             self.group_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.group_wait);
         if waited || self.group.len() >= self.settings.group_events {
-            self.group_since = None;
             self.commit_group()?;
         }
-        self.close_due_windows(now)?;
-        self.report_losses(now)?;
+        // Before there is a time of day, nothing may be told that bears one.
+        if !self.holding {
+            self.close_due_windows()?;
+            self.report_losses(now)?;
+        }
         self.keep_house(now)
     }
 
@@ -211,11 +278,13 @@ impl<C: Clock> Engine<C> {
     fn wait(&self) -> Duration {
         let now = self.clock.since_boot();
         let group = self.group_since.map(|since| (since + self.settings.group_wait).saturating_sub(now));
-        let window = self.state.windows.next_due(self.settings.counting.lateness_seconds).and_then(|due| {
-            let left = due.0.saturating_sub(self.state.watermark.at(now)?.0);
+        let due = self.state.windows.next_due(self.settings.counting.lateness_seconds);
+        let window = due.filter(|_| !self.holding).and_then(|due| {
+            let left = due.0.saturating_sub(self.state.watermark.at(self.moment())?.0);
             Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
         });
-        [group, window].into_iter().flatten().fold(HOUSEKEEPING, Duration::min)
+        let clock = self.keeper.is_undecided().then_some(LOOK_AT_CLOCK);
+        [group, window, clock].into_iter().flatten().fold(HOUSEKEEPING, Duration::min)
     }
 
     /// Commits what there is. Windows stay open: the next start goes on counting in them.

@@ -1,7 +1,7 @@
 //! From events to frames: [`engine`] takes batches, [`counting`] judges each event and counts it in one of the
-//! [`windows`], [`watermark`] says when a window closes, and [`closing`] scores it and makes its frame; [`trial`]
-//! counts what a new model makes of it. [`state`] is what
-//! all of this adds up to, and what a restart builds anew from the log.
+//! [`windows`], [`watermark`] says when a window closes, and [`closing`] scores it and makes its frame; [`trial`] counts
+//! what a new model makes of it. [`state`] is what all of this adds up to, and what a restart builds anew from the log.
+//! [`timekeeping`] knows what time it is; what comes before it does is stored and counted later.
 
 pub mod clock;
 pub mod closing;
@@ -9,8 +9,11 @@ mod commits;
 pub mod counting;
 mod engine;
 mod offers;
+mod redating;
 mod settings;
 pub mod state;
+pub mod timekeeping;
+mod timing;
 mod trial;
 pub mod watermark;
 pub mod windows;

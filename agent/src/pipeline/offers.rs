@@ -30,7 +30,7 @@ impl<C: Clock> Engine<C> {
     /// Judges an offered bundle and acts on it.
     pub(super) fn take_model(&mut self, bundle: Vec<u8>) -> Result<(), StoreError> {
         let Models { active, memory, .. } = &self.models;
-        match model::judge(&bundle, &self.settings.demands, memory, active.as_ref(), self.clock.wall()) {
+        match model::judge(&bundle, &self.settings.demands, memory, active.as_ref(), self.now()) {
             Offer::Activate(accepted) => self.activate(accepted, bundle),
             Offer::AlreadyActive => {
                 tracing::debug!("the offered model is the one in use");
@@ -157,7 +157,7 @@ impl<C: Clock> Engine<C> {
         version: ModelVersion,
         outcome: ModelOutcome,
     ) {
-        let at = self.clock.wall().seconds();
+        let at = self.now_seconds();
         self.push_frame(change, &Frame::Model(ModelReport { version, at, outcome }));
     }
 }

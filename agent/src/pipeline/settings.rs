@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use cabinwatch_shared::window::WindowLength;
 
+use super::clock::parse_boot_id;
 use super::counting::CountingLimits;
+use super::timekeeping::ClockSettings;
 use crate::config::{Config, ConfigError};
 use crate::model::Demands;
 use crate::store::{Limits, Retention};
 
 /// Most keys in memory over all open windows: as many as seven windows full of keys have.
 const KEYS_IN_MEMORY: usize = 4096;
+
+/// What waits for a time of day may take one part in so many of what the log may hold.
+const PROVISIONAL_SHARE: u64 = 8;
 
 /// The engine's settings.
 #[derive(Clone, Debug)]
@@ -28,6 +33,8 @@ pub struct Settings {
     pub retention: Retention,
     /// Which models are taken.
     pub demands: Demands,
+    /// When the clock is believed.
+    pub clock: ClockSettings,
 }
 
 impl Settings {
@@ -61,6 +68,15 @@ impl Settings {
                 windows: history(store.windows_max_bytes),
             },
             demands: Demands::from_config(config),
+            clock: ClockSettings {
+                trust: config.clock.trust,
+                marks: config.clock.synchronised_files.clone(),
+                boot: parse_boot_id(&config.clock.boot_id),
+                parked: Duration::from_secs(config.clock.parked_seconds),
+                steady: Duration::from_secs(config.clock.steady_seconds),
+                provisional: Duration::from_secs(config.clock.provisional_seconds),
+                provisional_bytes: store.events_max_bytes / PROVISIONAL_SHARE,
+            },
         })
     }
 }

@@ -3,24 +3,26 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use cabinwatch_shared::time::{UnixMillis, UnixSeconds};
 use cabinwatch_shared::window::{Window, WindowLength};
 use cabinwatch_shared::wire::{LossFrame, LossReason};
 
-use super::watermark::Watermark;
+use super::watermark::{Moment, Watermark};
 use super::windows::OpenWindows;
 use crate::sources::Cursor;
-use crate::store::{Checkpoint, Counts, KeyNames, LoggedGroup, LossSpan, StoreError};
+use crate::store::{
+    Checkpoint, ClockRecord, Closed, Counts, GroupHead, KeyNames, LoggedGroup, LossSpan, ProvisionalSpan,
+    StoreError, StreamCause,
+};
 
 /// The state between two commits.
 #[derive(Debug)]
 pub struct State {
     /// How far event time has come.
     pub watermark: Watermark,
-    /// Windows that begin before this instant have been closed.
-    pub closed_through: Option<UnixSeconds>,
+    /// Which windows have been closed.
+    pub closed: Closed,
     /// How long windows are.
     pub length: WindowLength,
     /// The windows that are open.
@@ -33,6 +35,12 @@ pub struct State {
     pub unreported: BTreeMap<LossReason, LossSpan>,
     /// Fingerprint of the bundle that was refused last.
     pub refused_bundle: Option<u64>,
+    /// What was known of the time of day.
+    pub clock: ClockRecord,
+    /// Groups whose events wait for a time of day, and are counted in no window.
+    pub provisional: Option<ProvisionalSpan>,
+    /// How the stream began, where no frame has told the ground yet.
+    pub unannounced: Option<StreamCause>,
 }
 
 impl State {
@@ -41,13 +49,16 @@ impl State {
     pub fn new(length: WindowLength) -> Self {
         Self {
             watermark: Watermark::default(),
-            closed_through: None,
+            closed: Closed::default(),
             length,
             windows: OpenWindows::default(),
             cursors: BTreeMap::new(),
             counts: Counts::default(),
             unreported: BTreeMap::new(),
             refused_bundle: None,
+            clock: ClockRecord::default(),
+            provisional: None,
+            unannounced: None,
         }
     }
 
@@ -59,7 +70,6 @@ impl State {
         checkpoint: Checkpoint,
         names: &mut KeyNames<'_>,
         length: WindowLength,
-        since_boot: Duration,
     ) -> Result<Self, StoreError> {
         let length = NonZeroU32::new(checkpoint.window_seconds).map_or(length, WindowLength::seconds);
         let mut windows = OpenWindows::default();
@@ -70,27 +80,43 @@ impl State {
             }
         }
         Ok(Self {
-            watermark: Watermark::resume(checkpoint.watermark, since_boot),
-            closed_through: checkpoint.closed_through,
+            watermark: Watermark::standing(checkpoint.watermark),
+            closed: checkpoint.closed,
             length,
             windows,
             cursors: checkpoint.cursors,
             counts: checkpoint.counts,
             unreported: checkpoint.unreported,
             refused_bundle: checkpoint.refused_bundle,
+            clock: checkpoint.clock,
+            provisional: checkpoint.provisional,
+            unannounced: checkpoint.unannounced,
         })
     }
 
-    /// Applies a group of the log. Its events were judged when they came in; here they only count.
+    /// Applies a group of the log. Its events were judged when they came in; here they only count. Those of a
+    /// provisional group wait.
     ///
     /// # Errors
     /// When the group does not decode or a key can't be looked up.
     pub fn apply(
         &mut self,
         names: &mut KeyNames<'_>,
-        LoggedGroup { stored, group }: &LoggedGroup<'_>,
-        since_boot: Duration,
+        LoggedGroup { id, stored, group, bytes }: &LoggedGroup<'_>,
     ) -> Result<(), StoreError> {
+        match group.head {
+            GroupHead::Dated { watermark } => {
+                self.watermark = Watermark::standing(watermark);
+                self.clock.newest = Some(stored.millis());
+            }
+            GroupHead::Provisional { .. } => {
+                // In memory, so that the next checkpoint says that they are in use.
+                for event in group.provisional() {
+                    names.key(event.map_err(|_| StoreError::garbled("a group of events"))?.key)?;
+                }
+                self.hold(*id, *bytes, group.len());
+            }
+        }
         for event in group.events() {
             let event = event.map_err(|_| StoreError::garbled("a group of events"))?;
             let start = Window::containing(event.at, self.length).start();
@@ -99,9 +125,15 @@ impl State {
                 window.count(names.key(event.key)?, event.state);
             }
         }
-        self.watermark = Watermark::resume(group.watermark, since_boot);
         self.note(group.cursors.iter().cloned(), &group.counts, *stored);
         Ok(())
+    }
+
+    /// Takes note of a provisional group.
+    pub fn hold(&mut self, id: u64, bytes: u64, events: u64) {
+        let span = self.provisional.get_or_insert(ProvisionalSpan { from: id, bytes: 0, events: 0 });
+        span.bytes += bytes;
+        span.events += events;
     }
 
     /// Takes note of what a group says besides its events.
@@ -137,16 +169,19 @@ impl State {
 
     /// The state as a checkpoint.
     #[must_use]
-    pub fn to_checkpoint(&self, since_boot: Duration) -> Checkpoint {
+    pub fn to_checkpoint(&self, moment: Moment) -> Checkpoint {
         Checkpoint {
-            watermark: self.watermark.at(since_boot),
-            closed_through: self.closed_through,
+            watermark: self.watermark.at(moment),
+            closed: self.closed.clone(),
             window_seconds: self.length.as_seconds(),
             windows: self.windows.to_counts(),
             cursors: self.cursors.clone(),
             counts: self.counts.clone(),
             unreported: self.unreported.clone(),
             refused_bundle: self.refused_bundle,
+            clock: self.clock,
+            provisional: self.provisional,
+            unannounced: self.unannounced,
         }
     }
 }

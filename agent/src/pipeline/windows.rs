@@ -125,6 +125,11 @@ impl OpenWindows {
         self.take_where(|_, window| window.seconds != seconds)
     }
 
+    /// Takes out, oldest first, the windows that end after an instant.
+    pub fn take_after(&mut self, instant: UnixSeconds) -> Vec<(UnixSeconds, OpenWindow)> {
+        self.take_where(|start, window| window.end(start) > instant)
+    }
+
     fn take_where(
         &mut self,
         leaves: impl Fn(UnixSeconds, &OpenWindow) -> bool,

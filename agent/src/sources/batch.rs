@@ -15,12 +15,24 @@ pub struct Cursor {
     pub position: Vec<u8>,
 }
 
+/// Which clock the events of a batch are dated by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DatedBy {
+    /// This machine's wall clock, a moment ago: a log line, a message as it came in.
+    #[default]
+    Machine,
+    /// One that has nothing to do with this machine's: replayed history, and what has lain in the spool.
+    Itself,
+}
+
 /// Events, what was lost among them, and how far they reach. The texts of all events lie in one buffer, so that a
 /// batch costs a handful of allocations however many events it holds.
 #[derive(Default)]
 pub struct EventBatch {
     text: String,
     events: Vec<Slot>,
+    /// Which clock they are dated by.
+    pub dated_by: DatedBy,
     /// How far the sources have been read once this batch is stored.
     pub cursors: Vec<Cursor>,
     /// What was read and could not become an event, by reason.

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use cabinwatch_shared::wire::LossReason;
 
+use super::DatedBy;
 use super::clock::now;
 use super::outlet::{BATCH_EVENTS, Fault, LINGER, Outlet, STOP_CHECK};
 use super::producers::Producers;
@@ -36,7 +37,7 @@ pub(super) fn run(
 ) -> Result<(), Fault> {
     let fault = |what: &str| Fault::io(format!("{what} the event socket {}", path.display()));
     let socket = Arc::new(bind_unix(path).map_err(fault("cannot open"))?);
-    let mut taker = Taker::new(outlet, producers);
+    let mut taker = Taker::new(outlet, producers, DatedBy::Machine);
     let mut replies = Vec::new();
     let mut since: Option<Instant> = None;
     // One byte more than allowed, to tell a datagram that just fits from one that was cut.

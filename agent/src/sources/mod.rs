@@ -28,7 +28,7 @@ mod syslog;
 mod tail;
 mod taker;
 
-pub use batch::{Cursor, EventBatch};
+pub use batch::{Cursor, DatedBy, EventBatch};
 pub use clock::now;
 pub use producers::{FORGET_AFTER_SECONDS, MAX_PRODUCERS, REORDER_WINDOW};
 pub use start::{SourceError, SourceThreads, start};

@@ -8,7 +8,7 @@ use cabinwatch_shared::wire::LossReason;
 use super::json;
 use super::outlet::{Fault, Outlet};
 use super::producers::{Producers, Verdict};
-use super::{Cursor, EventBatch};
+use super::{Cursor, DatedBy, EventBatch};
 
 /// A batch in the making, with the lock on the producers it took numbered events of.
 ///
@@ -19,6 +19,7 @@ pub(super) struct Taker<'a> {
     producers: &'a Mutex<Producers>,
     held: Option<MutexGuard<'a, Producers>>,
     pub(super) batch: EventBatch,
+    dated_by: DatedBy,
     taken: usize,
 }
 
@@ -30,8 +31,8 @@ pub(super) struct Receipt {
 }
 
 impl<'a> Taker<'a> {
-    pub(super) fn new(outlet: &'a Outlet, producers: &'a Mutex<Producers>) -> Self {
-        Self { outlet, producers, held: None, batch: EventBatch::default(), taken: 0 }
+    pub(super) fn new(outlet: &'a Outlet, producers: &'a Mutex<Producers>, dated_by: DatedBy) -> Self {
+        Self { outlet, producers, held: None, batch: EventBatch::default(), dated_by, taken: 0 }
     }
 
     /// Takes one event, or counts why it is none.
@@ -80,6 +81,7 @@ impl<'a> Taker<'a> {
             held.write_cursors(&mut self.batch.cursors);
         }
         self.batch.cursors.extend(cursor);
+        self.batch.dated_by = self.dated_by;
         let sent = self.outlet.send(&mut self.batch);
         self.held = None;
         sent

@@ -2,7 +2,7 @@
 //! connection and once the file has told whether the first try reached it.
 
 use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::Committed;
+use cabinwatch_shared::wire::{ClockTrust, Committed};
 use rusqlite::{Connection, params};
 
 use super::checkpoint::Checkpoint;
@@ -32,6 +32,19 @@ pub struct Removal {
     pub windows: Plan,
 }
 
+/// A group that waited for a time of day, with its events dated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redated {
+    /// The group.
+    pub id: u64,
+    /// When it was stored, now that this is known.
+    pub stored: UnixSeconds,
+    /// How many bytes it had.
+    pub bytes_before: u64,
+    /// What it holds now.
+    pub body: Vec<u8>,
+}
+
 /// Everything one transaction may do; what is empty is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -41,6 +54,8 @@ pub struct Change {
     pub keys: Vec<KeyEntry>,
     /// A group of events.
     pub group: Option<Vec<u8>>,
+    /// Groups that were provisional.
+    pub redated: Vec<Redated>,
     /// Frames for the outbox, in order.
     pub frames: Vec<Vec<u8>>,
     /// Windows that close.
@@ -49,6 +64,8 @@ pub struct Change {
     pub keys_in_use: Vec<KeyId>,
     /// The state after this transaction.
     pub checkpoint: Option<Checkpoint>,
+    /// What the agent thinks of its clock.
+    pub clock: Option<ClockTrust>,
     /// The models.
     pub model: Option<ModelChange>,
     /// What the ground has stored.
@@ -65,10 +82,12 @@ impl Change {
             at,
             keys: Vec::new(),
             group: None,
+            redated: Vec::new(),
             frames: Vec::new(),
             windows: Vec::new(),
             keys_in_use: Vec::new(),
             checkpoint: None,
+            clock: None,
             model: None,
             committed: None,
             removal: Removal::default(),
@@ -101,6 +120,9 @@ pub(super) fn apply(
             .prepare_cached("REPLACE INTO checkpoint (id, through, body) VALUES (1, ?1, ?2)")?
             .execute(params![last_group, checkpoint.to_bytes()?])?;
     }
+    if let Some(trust) = change.clock {
+        outbox::set_clock(connection, trust)?;
+    }
     if let Some(model) = &change.model {
         models::write(connection, model, at)?;
     }
@@ -127,8 +149,15 @@ fn write_log(
             .prepare_cached("INSERT INTO events (id, stored, body) VALUES (?1, ?2, ?3)")?
             .execute(params![group, at.0, body])?;
     }
+    for redated in &change.redated {
+        let id = i64::try_from(redated.id).unwrap_or(i64::MAX);
+        connection
+            .prepare_cached("UPDATE events SET stored = ?2, body = ?3 WHERE id = ?1")?
+            .execute(params![id, redated.stored.0, redated.body])?;
+    }
     for id in &change.keys_in_use {
-        let sql = "UPDATE keys SET last_group = ?1 WHERE id = ?2";
+        // The next group may name it: it must outlive even the removal of all groups there are.
+        let sql = "UPDATE keys SET last_group = ?1 + 1 WHERE id = ?2";
         connection.prepare_cached(sql)?.execute(params![group, id.0])?;
     }
     Ok(())

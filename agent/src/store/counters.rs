@@ -27,6 +27,14 @@ pub enum Counter {
     ModelsRefused,
     /// Damaged databases set aside before this one.
     DatabasesSetAside,
+    /// Steps of the wall clock that were noticed.
+    ClockSteps,
+    /// Times that a wall clock was taken for the time of day because nothing better came.
+    ClockGuesses,
+    /// Events that were stored before there was a time of day.
+    Provisional,
+    /// Events among them whose time was guessed in the end, not computed.
+    ProvisionalGuessed,
     /// Models that were in use and gave way to the one before.
     ModelsRolledBack,
     /// Models that passed their trial.
@@ -37,7 +45,7 @@ pub enum Counter {
 
 impl Counter {
     /// What is no loss, by its number in the file. Losses count from 0 up, as on the wire.
-    const OTHERS: [(Self, u8); 11] = [
+    const OTHERS: [(Self, u8); 15] = [
         (Self::Events, 64),
         (Self::KeyOverflow, 65),
         (Self::TextCut, 66),
@@ -46,6 +54,10 @@ impl Counter {
         (Self::ModelsActivated, 69),
         (Self::ModelsRefused, 70),
         (Self::DatabasesSetAside, 71),
+        (Self::ClockSteps, 76),
+        (Self::ClockGuesses, 77),
+        (Self::Provisional, 78),
+        (Self::ProvisionalGuessed, 79),
         (Self::ModelsRolledBack, 80),
         (Self::ModelTrialsPassed, 81),
         (Self::KeysHandedOver, 82),
@@ -91,6 +103,10 @@ impl Counter {
             Self::ModelsActivated => "models_activated",
             Self::ModelsRefused => "models_refused",
             Self::DatabasesSetAside => "databases_set_aside",
+            Self::ClockSteps => "clock_steps",
+            Self::ClockGuesses => "clock_guesses",
+            Self::Provisional => "provisional",
+            Self::ProvisionalGuessed => "provisional_guessed",
             Self::ModelsRolledBack => "models_rolled_back",
             Self::ModelTrialsPassed => "model_trials_passed",
             Self::KeysHandedOver => "keys_handed_over",
@@ -164,6 +180,7 @@ mod tests {
         assert_eq!(Counter::Lost(LossReason::OutboxAge).code(), 0);
         assert_eq!(Counter::Events.code(), 64);
         assert_eq!(Counter::DatabasesSetAside.code(), 71);
+        assert_eq!(Counter::ClockSteps.code(), 76);
         assert_eq!(Counter::ModelsRolledBack.code(), 80);
         assert_eq!(Counter::from_code(200), None);
     }

@@ -9,7 +9,7 @@ use cabinwatch_shared::wire::{Frame, LossFrame, LossReason, StreamId, StreamStar
 use rusqlite::Connection;
 
 use super::change::{self, Change};
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, StreamCause};
 use super::counters::Counter;
 use super::{StoreError, log, models, outbox, schema};
 
@@ -41,9 +41,25 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// When a new stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Founded {
+    /// By the wall clock, whatever it is worth.
+    pub at: UnixSeconds,
+    /// Whether it is worth telling the ground. Otherwise the checkpoint notes that it is still to be told.
+    pub announced: bool,
+}
+
+impl From<UnixSeconds> for Founded {
+    /// An instant that can be told.
+    fn from(at: UnixSeconds) -> Self {
+        Self { at, announced: true }
+    }
+}
+
 /// Opens a sound database, or makes one.
-pub(super) fn open(path: &Path, now: UnixSeconds) -> Result<(Connection, Found), StoreError> {
-    let what = match open_sound(path, StreamStart::NoDatabase { at: now }) {
+pub(super) fn open(path: &Path, now: Founded) -> Result<(Connection, Found), StoreError> {
+    let what = match open_sound(path, StreamCause::NoDatabase, now) {
         Err(StoreError::Corrupt(what)) => what,
         other => return other,
     };
@@ -51,17 +67,13 @@ pub(super) fn open(path: &Path, now: UnixSeconds) -> Result<(Connection, Found),
 }
 
 /// Sets a damaged database aside and makes a new one.
-pub(super) fn replace(
-    path: &Path,
-    what: String,
-    now: UnixSeconds,
-) -> Result<(Connection, Found), StoreError> {
-    let aside = set_aside(path, now)?;
-    let (connection, _) = open_sound(path, StreamStart::DatabaseSetAside { at: now })?;
+pub(super) fn replace(path: &Path, what: String, now: Founded) -> Result<(Connection, Found), StoreError> {
+    let aside = set_aside(path, now.at)?;
+    let (connection, _) = open_sound(path, StreamCause::DatabaseSetAside, now)?;
     Ok((connection, Found::Damaged { aside, what }))
 }
 
-fn open_sound(path: &Path, start: StreamStart) -> Result<(Connection, Found), StoreError> {
+fn open_sound(path: &Path, cause: StreamCause, now: Founded) -> Result<(Connection, Found), StoreError> {
     let mut connection = schema::open_writer(path)?;
     if schema::check_version(&connection, path)? {
         schema::check_integrity(&connection)?;
@@ -75,23 +87,35 @@ fn open_sound(path: &Path, start: StreamStart) -> Result<(Connection, Found), St
     schema::create(&transaction)?;
     let stream = getrandom::u64().map_err(|error| StoreError::Random(error.to_string()))?;
     outbox::found(&transaction, StreamId(stream))?;
-    let first = first_change(start).map_err(|_| StoreError::garbled("a stream's first frame"))?;
+    let first = first_change(cause, now).map_err(|_| StoreError::garbled("a stream's first frame"))?;
     change::apply(&transaction, &first, 0)?;
     transaction.commit()?;
     Ok((connection, Found::Nothing))
 }
 
-/// A stream tells first how it began; after a damaged database also that an unknown number of frames is lost.
-fn first_change(start: StreamStart) -> Result<Change, WireError> {
-    let mut frames = vec![encode(&Frame::StreamStart(start))?];
+/// A stream tells first how it began.
+fn first_change(cause: StreamCause, now: Founded) -> Result<Change, WireError> {
     let mut checkpoint = Checkpoint::default();
-    let (StreamStart::NoDatabase { at } | StreamStart::DatabaseSetAside { at }) = start;
-    if let StreamStart::DatabaseSetAside { .. } = start {
-        let loss = LossFrame { reason: LossReason::Corrupt, count: 0, since: at, until: at };
-        frames.push(encode(&Frame::Loss(loss))?);
-        checkpoint.counts.add(Counter::DatabasesSetAside, 1);
+    checkpoint.counts.add(Counter::DatabasesSetAside, u64::from(cause == StreamCause::DatabaseSetAside));
+    let frames = if now.announced {
+        announcement(cause, now.at)?
+    } else {
+        checkpoint.unannounced = Some(cause);
+        Vec::new()
+    };
+    Ok(Change { frames, checkpoint: Some(checkpoint), ..Change::at(now.at) })
+}
+
+/// The first frames of a stream: how it began, and after a damaged database also that an unknown number is lost.
+pub(crate) fn announcement(cause: StreamCause, at: UnixSeconds) -> Result<Vec<Vec<u8>>, WireError> {
+    let loss = LossFrame { reason: LossReason::Corrupt, count: 0, since: at, until: at };
+    match cause {
+        StreamCause::NoDatabase => Ok(vec![encode(&Frame::StreamStart(StreamStart::NoDatabase { at }))?]),
+        StreamCause::DatabaseSetAside => Ok(vec![
+            encode(&Frame::StreamStart(StreamStart::DatabaseSetAside { at }))?,
+            encode(&Frame::Loss(loss))?,
+        ]),
     }
-    Ok(Change { frames, checkpoint: Some(checkpoint), ..Change::at(at) })
 }
 
 fn encode(frame: &Frame<'_>) -> Result<Vec<u8>, WireError> {

@@ -11,8 +11,10 @@ use super::counters::Counts;
 use super::varint::{Input, put, put_signed};
 use crate::sources::Cursor;
 
-/// The format this agent writes and reads.
-pub const GROUP_VERSION: u8 = 1;
+/// The first byte of a group whose events bear the time of day.
+const DATED: u8 = 1;
+/// The first byte of a group that was written before there was a time of day.
+const PROVISIONAL: u8 = 2;
 
 /// A row of the `keys` table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,7 +32,53 @@ pub struct LoggedEvent {
     pub state: State,
 }
 
-/// A group that is being filled. Events are encoded as they come.
+/// Which boot of the machine a boot clock belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BootId(pub u128);
+
+/// Milliseconds on the boot clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BootMillis(pub i64);
+
+/// When an event happened, as far as that can be told without a time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// By the boot clock.
+    SinceBoot(BootMillis),
+    /// By a calendar of its own, such as a replayed event's.
+    Own(UnixMillis),
+}
+
+/// An event of a provisional group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProvisionalEvent {
+    /// When it happened.
+    pub stamp: Stamp,
+    /// Its point and description.
+    pub key: KeyId,
+    /// How it ended.
+    pub state: State,
+}
+
+/// What a group's events are dated by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupHead {
+    /// By the time of day.
+    Dated {
+        /// The watermark when the group was written.
+        watermark: Option<UnixMillis>,
+    },
+    /// By the boot clock; they wait for a time of day.
+    Provisional {
+        /// Whose clock.
+        boot: BootId,
+        /// When the group was written.
+        written: BootMillis,
+    },
+}
+
+/// A group that is being filled. Events are encoded as they come; all of one group are of the same kind.
 #[derive(Debug, Default)]
 pub struct GroupWriter {
     events: Vec<u8>,
@@ -43,9 +91,22 @@ pub struct GroupWriter {
 impl GroupWriter {
     /// Adds an event.
     pub fn push(&mut self, event: LoggedEvent) {
-        put(u64::from(event.key.0) << 1 | u64::from(event.state == State::Fail), &mut self.events);
-        put_signed(event.at.0.wrapping_sub(self.previous), &mut self.events);
-        self.previous = event.at.0;
+        self.encode(u64::from(event.key.0) << 1 | u64::from(event.state == State::Fail), event.at.0);
+    }
+
+    /// Adds an event that waits for a time of day.
+    pub fn push_provisional(&mut self, event: ProvisionalEvent) {
+        let (own, at) = match event.stamp {
+            Stamp::SinceBoot(at) => (0, at.0),
+            Stamp::Own(at) => (1, at.0),
+        };
+        self.encode(u64::from(event.key.0) << 2 | own << 1 | u64::from(event.state == State::Fail), at);
+    }
+
+    fn encode(&mut self, code: u64, at: i64) {
+        put(code, &mut self.events);
+        put_signed(at.wrapping_sub(self.previous), &mut self.events);
+        self.previous = at;
         self.event_count += 1;
     }
 
@@ -75,10 +136,19 @@ impl GroupWriter {
     }
 
     /// The group's bytes, and the parts its writer goes on with. The writer is empty afterwards.
-    pub fn finish(&mut self, watermark: Option<UnixMillis>) -> (Vec<u8>, Vec<Cursor>, Counts) {
+    pub fn finish(&mut self, head: GroupHead) -> (Vec<u8>, Vec<Cursor>, Counts) {
         let mut out = Vec::with_capacity(self.events.len() + 64);
-        out.push(GROUP_VERSION);
-        put_signed(watermark.map_or(i64::MIN, |at| at.0), &mut out);
+        match head {
+            GroupHead::Dated { watermark } => {
+                out.push(DATED);
+                put_signed(watermark.map_or(i64::MIN, |at| at.0), &mut out);
+            }
+            GroupHead::Provisional { boot, written } => {
+                out.push(PROVISIONAL);
+                out.extend(boot.0.to_be_bytes());
+                put_signed(written.0, &mut out);
+            }
+        }
         put(self.cursors.len() as u64, &mut out);
         for cursor in &self.cursors {
             put_bytes(cursor.name.as_bytes(), &mut out);
@@ -110,28 +180,39 @@ pub struct GroupError;
 /// A group as it is read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EventGroup<'a> {
-    /// The watermark when the group was written.
-    pub watermark: Option<UnixMillis>,
+    /// What its events are dated by.
+    pub head: GroupHead,
     /// How far the sources had been read.
     pub cursors: Vec<Cursor>,
     /// What the group adds to the counters.
     pub counts: Counts,
-    events: LoggedEvents<'a>,
+    events: Encoded<'a>,
 }
 
 impl<'a> EventGroup<'a> {
     /// Reads everything but the events.
     ///
     /// # Errors
-    /// When the bytes are no group of this version.
+    /// When the bytes are no group that this agent knows.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GroupError> {
         Self::read(bytes).ok_or(GroupError)
     }
 
     fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (&GROUP_VERSION, rest) = bytes.split_first()? else { return None };
-        let mut input = Input(rest);
-        let watermark = input.signed()?;
+        let mut input = Input(bytes);
+        let head = match input.byte()? {
+            DATED => {
+                let watermark = input.signed()?;
+                GroupHead::Dated { watermark: (watermark != i64::MIN).then_some(UnixMillis(watermark)) }
+            }
+            PROVISIONAL => {
+                let (boot, rest) = input.0.split_first_chunk()?;
+                input.0 = rest;
+                let boot = BootId(u128::from_be_bytes(*boot));
+                GroupHead::Provisional { boot, written: BootMillis(input.signed()?) }
+            }
+            _ => return None,
+        };
         let mut cursors = Vec::new();
         for _ in 0..input.varint()? {
             let name = str::from_utf8(input.counted()?).ok()?.to_owned();
@@ -143,36 +224,71 @@ impl<'a> EventGroup<'a> {
             counts.add_code(code, input.varint()?);
         }
         let left = input.varint()?;
-        let events = LoggedEvents { input, left, previous: 0 };
-        let watermark = (watermark != i64::MIN).then_some(UnixMillis(watermark));
-        Some(Self { watermark, cursors, counts, events })
+        Some(Self { head, cursors, counts, events: Encoded { input, left, previous: 0 } })
     }
 
-    /// The events, in the order they came. An error ends them.
+    /// How many events it says to hold.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.events.left
+    }
+
+    /// Whether it holds no event.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The events that bear the time of day, in the order they came: all, or none where the group is provisional. An
+    /// error ends them.
     pub fn events(&self) -> impl Iterator<Item = Result<LoggedEvent, GroupError>> + 'a {
-        self.events
+        let dated = matches!(self.head, GroupHead::Dated { .. }).then_some(self.events);
+        dated.into_iter().flatten().map(|event| event.and_then(dated_event))
+    }
+
+    /// The events that wait for a time of day, in the order they came: all, or none where the group is dated. An error
+    /// ends them.
+    pub fn provisional(&self) -> impl Iterator<Item = Result<ProvisionalEvent, GroupError>> + 'a {
+        let provisional = matches!(self.head, GroupHead::Provisional { .. }).then_some(self.events);
+        provisional.into_iter().flatten().map(|event| event.and_then(provisional_event))
     }
 }
 
+fn key(number: u64) -> Result<KeyId, GroupError> {
+    u32::try_from(number).map(KeyId).map_err(|_| GroupError)
+}
+
+const fn state(code: u64) -> State {
+    if code & 1 == 1 { State::Fail } else { State::Success }
+}
+
+fn dated_event((code, at): (u64, i64)) -> Result<LoggedEvent, GroupError> {
+    Ok(LoggedEvent { at: UnixMillis(at), key: key(code >> 1)?, state: state(code) })
+}
+
+fn provisional_event((code, at): (u64, i64)) -> Result<ProvisionalEvent, GroupError> {
+    let stamp = if code & 2 == 2 { Stamp::Own(UnixMillis(at)) } else { Stamp::SinceBoot(BootMillis(at)) };
+    Ok(ProvisionalEvent { stamp, key: key(code >> 2)?, state: state(code) })
+}
+
+/// Codes and times, as they are read one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct LoggedEvents<'a> {
+struct Encoded<'a> {
     input: Input<'a>,
     left: u64,
     previous: i64,
 }
 
-impl LoggedEvents<'_> {
-    fn read(&mut self) -> Option<LoggedEvent> {
+impl Encoded<'_> {
+    fn read(&mut self) -> Option<(u64, i64)> {
         let code = self.input.varint()?;
         self.previous = self.previous.wrapping_add(self.input.signed()?);
-        let key = KeyId(u32::try_from(code >> 1).ok()?);
-        let state = if code & 1 == 1 { State::Fail } else { State::Success };
-        Some(LoggedEvent { at: UnixMillis(self.previous), key, state })
+        Some((code, self.previous))
     }
 }
 
-impl Iterator for LoggedEvents<'_> {
-    type Item = Result<LoggedEvent, GroupError>;
+impl Iterator for Encoded<'_> {
+    type Item = Result<(u64, i64), GroupError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
@@ -191,89 +307,4 @@ impl Iterator for LoggedEvents<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use cabinwatch_shared::wire::LossReason;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::store::counters::Counter;
-
-    fn event(at: i64, key: u32, state: State) -> LoggedEvent {
-        LoggedEvent { at: UnixMillis(at), key: KeyId(key), state }
-    }
-
-    #[test]
-    fn a_group_is_these_bytes() {
-        let mut group = GroupWriter::default();
-        group.push(event(1000, 1, State::Fail));
-        group.push(event(1001, 100, State::Success));
-        group.push(event(999, 2, State::Fail));
-        group.reach(Cursor { name: "t".to_owned(), position: vec![9] });
-        group.reach(Cursor { name: "t".to_owned(), position: vec![8, 7] });
-        group.counts().add(Counter::Lost(LossReason::Late), 300);
-        group.counts().add(Counter::Events, 3);
-        let (bytes, cursors, _) = group.finish(Some(UnixMillis(1001)));
-        let expected: &[&[u8]] = &[
-            &[1],                       // version
-            &[0xd2, 0x0f],              // watermark 1001, zigzag
-            &[1, 1, b't', 2, 8, 7],     // one cursor, its last word
-            &[2, 7, 0xac, 0x02, 64, 3], // two counts: late 300, events 3
-            &[3],                       // three events
-            &[1 << 1 | 1, 0xd0, 0x0f],  // key 1 failed at 1000
-            &[0xc8, 0x01, 2],           // key 100 succeeded 1 ms later
-            &[2 << 1 | 1, 3],           // key 2 failed 2 ms before that
-        ];
-        assert_eq!(bytes, expected.concat());
-        assert_eq!(cursors.len(), 1);
-        assert!(group.is_empty());
-    }
-
-    #[test]
-    fn a_usual_event_takes_two_bytes() {
-        let mut group = GroupWriter::default();
-        (0..100).for_each(|at| group.push(event(1_795_248_600_000 + at, 40, State::Fail)));
-        let (bytes, _, _) = group.finish(None);
-        assert!(bytes.len() < 2 * 100 + 24, "{} bytes", bytes.len());
-    }
-
-    fn any_event() -> impl Strategy<Value = LoggedEvent> {
-        (any::<i64>(), any::<u32>(), any::<bool>())
-            .prop_map(|(at, key, fail)| event(at, key, if fail { State::Fail } else { State::Success }))
-    }
-
-    proptest! {
-        #[test]
-        fn a_group_comes_back(
-            events in prop::collection::vec(any_event(), 0..50),
-            watermark in prop::option::of(i64::MIN + 1..),
-            late in 0_u64..,
-            position in prop::collection::vec(any::<u8>(), 0..20),
-        ) {
-            let mut group = GroupWriter::default();
-            events.iter().for_each(|event| group.push(*event));
-            group.reach(Cursor { name: "tail:/var/log/radius.log".to_owned(), position });
-            group.counts().add(Counter::Lost(LossReason::Late), late);
-            let (bytes, cursors, counts) = group.finish(watermark.map(UnixMillis));
-            let read = EventGroup::parse(&bytes).expect("a group");
-            prop_assert_eq!(read.watermark, watermark.map(UnixMillis));
-            prop_assert_eq!(&read.cursors, &cursors);
-            prop_assert_eq!(&read.counts, &counts);
-            prop_assert_eq!(read.events().collect::<Result<Vec<_>, _>>(), Ok(events));
-            // Cut anywhere it is an error, never other events.
-            for end in 0..bytes.len() {
-                let cut = EventGroup::parse(&bytes[..end]);
-                prop_assert!(cut.is_err() || cut.expect("parsed").events().any(|event| event.is_err()));
-            }
-        }
-
-        #[test]
-        fn any_bytes_are_a_group_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Some(version) = bytes.first_mut() {
-                *version = GROUP_VERSION;
-            }
-            if let Ok(group) = EventGroup::parse(&bytes) {
-                prop_assert!(group.events().count() <= bytes.len() + 1);
-            }
-        }
-    }
-}
+mod tests;

@@ -27,8 +27,12 @@ impl KeyNames<'_> {
 /// A group as the log holds it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LoggedGroup<'a> {
+    /// Its number.
+    pub id: u64,
     /// When it was stored.
     pub stored: UnixSeconds,
+    /// Its size.
+    pub bytes: u64,
     /// What is in it.
     pub group: EventGroup<'a>,
 }
@@ -42,8 +46,8 @@ pub(super) fn restore<S>(
     let (checkpoint, through) = checkpoint(names.connection)?;
     let mut state = begin(names, checkpoint)?;
     let mut bytes = 0;
-    groups_after(names.connection, through, |group, length| {
-        bytes += length;
+    groups_after(names.connection, through, |group| {
+        bytes += group.bytes;
         apply(names, &mut state, &group)
     })?;
     Ok((state, bytes))
@@ -64,26 +68,27 @@ pub(super) fn last_group(connection: &Connection) -> Result<u64, StoreError> {
     Ok(last.unwrap_or(0).unsigned_abs())
 }
 
-/// Hands over each group with a number above `after`, oldest first, and its size.
+/// Hands over each group with a number above `after`, oldest first.
 pub(super) fn groups_after<E: From<StoreError>>(
     connection: &Connection,
     after: u64,
-    mut take: impl FnMut(LoggedGroup<'_>, u64) -> Result<(), E>,
+    mut take: impl FnMut(LoggedGroup<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let sql = "SELECT stored, body FROM events WHERE id > ?1 ORDER BY id";
+    let sql = "SELECT id, stored, body FROM events WHERE id > ?1 ORDER BY id";
     let mut statement = connection.prepare_cached(sql).map_err(StoreError::from)?;
     let after = i64::try_from(after).unwrap_or(i64::MAX);
     let mut rows = statement.query([after]).map_err(StoreError::from)?;
     while let Some(row) = rows.next().map_err(StoreError::from)? {
-        let (group, bytes) = logged_group(row)?;
-        take(group, bytes)?;
+        take(logged_group(row)?)?;
     }
     Ok(())
 }
 
-fn logged_group<'a>(row: &'a Row<'_>) -> Result<(LoggedGroup<'a>, u64), StoreError> {
+fn logged_group<'a>(row: &'a Row<'_>) -> Result<LoggedGroup<'a>, StoreError> {
     let garbled = || StoreError::garbled("a group of events");
-    let body = row.get_ref(1)?.as_blob().map_err(|_| garbled())?;
+    let id: i64 = row.get(0)?;
+    let body = row.get_ref(2)?.as_blob().map_err(|_| garbled())?;
     let group = EventGroup::parse(body).map_err(|_| garbled())?;
-    Ok((LoggedGroup { stored: UnixSeconds(row.get(0)?), group }, body.len() as u64))
+    let (stored, bytes) = (UnixSeconds(row.get(1)?), body.len() as u64);
+    Ok(LoggedGroup { id: id.unsigned_abs(), stored, bytes, group })
 }

@@ -10,6 +10,7 @@
 
 mod change;
 mod checkpoint;
+mod closed;
 mod counters;
 mod dictionary;
 mod error;
@@ -24,13 +25,21 @@ mod schema;
 mod varint;
 mod writer;
 
-pub use change::{Change, Removal, WindowRecord};
-pub use checkpoint::{Checkpoint, LossSpan, Tally, WindowCounts};
+pub use change::{Change, Redated, Removal, WindowRecord};
+pub use checkpoint::{
+    AdoptedRecord, Checkpoint, ClockRecord, LossSpan, ProvisionalSpan, StepRecord, StreamCause, Tally,
+    WindowCounts,
+};
+pub use closed::Closed;
 pub use counters::{Counter, Counts};
 pub use dictionary::KeyEntry;
 pub use error::StoreError;
-pub use founding::Found;
-pub use group::{EventGroup, GroupError, GroupWriter, KeyId, LoggedEvent};
+pub(crate) use founding::announcement;
+pub use founding::{Found, Founded};
+pub use group::{
+    BootId, BootMillis, EventGroup, GroupError, GroupHead, GroupWriter, KeyId, LoggedEvent, ProvisionalEvent,
+    Stamp,
+};
 pub use log::{KeyNames, LoggedGroup};
 pub use models::{ModelChange, Slot, SlotChange, StoredModel};
 pub use outbox::{OutboxBounds, StoredFrame};

@@ -2,7 +2,7 @@
 //! it as lost.
 
 use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::{Committed, FrameSeq, StreamId};
+use cabinwatch_shared::wire::{ClockTrust, Committed, FrameSeq, StreamId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
@@ -17,6 +17,8 @@ pub struct OutboxBounds {
     pub oldest: FrameSeq,
     /// The newest frame ever written; 0 if none was.
     pub newest: FrameSeq,
+    /// What the agent thinks of its clock.
+    pub clock: ClockTrust,
 }
 
 /// A frame as the outbox hands it out: its number and its bytes.
@@ -38,14 +40,36 @@ fn number(seq: FrameSeq) -> i64 {
 /// Names a new stream, whose first frame will be number 1.
 pub(super) fn found(connection: &Connection, stream: StreamId) -> Result<(), StoreError> {
     connection.execute(
-        "INSERT INTO stream (id, stream_id, next_seq, committed, changes) VALUES (1, ?1, 1, 0, 0)",
-        [signed(stream)],
+        "INSERT INTO stream (id, stream_id, next_seq, committed, changes, clock) VALUES (1, ?1, 1, 0, 0, ?2)",
+        [signed(stream), code(ClockTrust::Provisional)],
     )?;
     Ok(())
 }
 
+const fn code(trust: ClockTrust) -> i64 {
+    match trust {
+        ClockTrust::Trusted => 0,
+        ClockTrust::Provisional => 1,
+        ClockTrust::Doubtful => 2,
+    }
+}
+
+const fn trust(code: i64) -> ClockTrust {
+    match code {
+        0 => ClockTrust::Trusted,
+        1 => ClockTrust::Provisional,
+        _ => ClockTrust::Doubtful,
+    }
+}
+
+/// Notes what the agent thinks of its clock.
+pub(super) fn set_clock(connection: &Connection, trust: ClockTrust) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE stream SET clock = ?1")?.execute([code(trust)])?;
+    Ok(())
+}
+
 pub(super) fn bounds(connection: &Connection) -> Result<OutboxBounds, StoreError> {
-    let sql = "SELECT stream_id, next_seq, (SELECT min(seq) FROM outbox) FROM stream";
+    let sql = "SELECT stream_id, next_seq, (SELECT min(seq) FROM outbox), clock FROM stream";
     let row = connection
         .prepare_cached(sql)?
         .query_row([], |row| {
@@ -54,6 +78,7 @@ pub(super) fn bounds(connection: &Connection) -> Result<OutboxBounds, StoreError
                 stream: StreamId(stream.cast_unsigned()),
                 oldest: seq(oldest.unwrap_or(next)),
                 newest: seq(next - 1),
+                clock: trust(row.get(3)?),
             })
         })
         .optional()?;

@@ -169,6 +169,6 @@ impl Reader {
     ) -> Result<(), E> {
         let snapshot = self.connection.unchecked_transaction().map_err(StoreError::from)?;
         let mut names = KeyNames { connection: &snapshot, dictionary: &mut self.dictionary };
-        log::groups_after(&snapshot, 0, |group, _| take(&mut names, &group))
+        log::groups_after(&snapshot, 0, |group| take(&mut names, &group))
     }
 }

@@ -19,7 +19,8 @@ CREATE TABLE stream (
     stream_id INTEGER NOT NULL,
     next_seq  INTEGER NOT NULL,
     committed INTEGER NOT NULL,
-    changes   INTEGER NOT NULL
+    changes   INTEGER NOT NULL,
+    clock     INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE outbox (
     seq     INTEGER PRIMARY KEY,

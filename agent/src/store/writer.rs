@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::change::{self, Change, Removal};
 use super::checkpoint::Checkpoint;
 use super::dictionary::{Dictionary, KeyEntry};
-use super::founding::{self, Found};
+use super::founding::{self, Found, Founded};
 use super::group::KeyId;
 use super::log::{KeyNames, LoggedGroup};
 use super::models::{self, Slot, StoredModel};
@@ -62,9 +62,9 @@ impl Store {
     /// # Errors
     /// When the folder is not there or not writable, the file is a newer agent's or another program's, or another
     /// agent runs on it.
-    pub fn open(path: &Path, now: UnixSeconds) -> Result<(Self, Found), StoreError> {
+    pub fn open(path: &Path, now: impl Into<Founded>) -> Result<(Self, Found), StoreError> {
         let lock = founding::lock(path)?;
-        let (connection, found) = founding::open(path, now)?;
+        let (connection, found) = founding::open(path, now.into())?;
         Ok((Self::over(path, connection, lock)?, found))
     }
 
@@ -72,10 +72,10 @@ impl Store {
     ///
     /// # Errors
     /// When the file can't be moved, or a new one not be made.
-    pub fn replace(self, what: String, now: UnixSeconds) -> Result<(Self, Found), StoreError> {
+    pub fn replace(self, what: String, now: impl Into<Founded>) -> Result<(Self, Found), StoreError> {
         let Self { path, connection, lock, .. } = self;
         drop(connection);
-        let (connection, found) = founding::replace(&path, what, now)?;
+        let (connection, found) = founding::replace(&path, what, now.into())?;
         Ok((Self::over(&path, connection, lock)?, found))
     }
 
@@ -209,13 +209,37 @@ impl Store {
         models::memory(&self.connection)
     }
 
-    /// Decides what retention takes away now.
+    /// The number the next group will have.
+    #[must_use]
+    pub const fn next_group(&self) -> u64 {
+        self.last_group + 1
+    }
+
+    /// The bodies of the groups from that number on, oldest first.
     ///
     /// # Errors
     /// When the database can't be read.
-    pub fn plan_removal(&self, limits: &Retention, now: UnixSeconds) -> Result<Removal, StoreError> {
+    pub fn group_bodies(&self, first: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let mut statement =
+            self.connection.prepare("SELECT id, body FROM events WHERE id >= ?1 ORDER BY id")?;
+        let first = i64::try_from(first).unwrap_or(i64::MAX);
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?));
+        Ok(statement.query_map([first], row)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Decides what retention takes away now. Groups from `kept_from` on stay.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn plan_removal(
+        &self,
+        limits: &Retention,
+        now: UnixSeconds,
+        kept_from: Option<u64>,
+    ) -> Result<Removal, StoreError> {
         // Groups behind the checkpoint are what a restart counts from.
-        let covered = i64::try_from(self.checkpointed).unwrap_or(i64::MAX);
+        let kept_from = kept_from.map_or(u64::MAX, |first| first.saturating_sub(1));
+        let covered = i64::try_from(self.checkpointed.min(kept_from)).unwrap_or(i64::MAX);
         let oldest = |table: &str, id: &str, written: &str, body: &str, held: Held, limits: &Limits| {
             let sql = format!("SELECT {id}, {written}, length({body}) FROM {table} ORDER BY {id}");
             let mut statement = self.connection.prepare_cached(&sql)?;
@@ -295,6 +319,10 @@ impl Store {
                 self.bytes_since_checkpoint += body.len() as u64;
             }
             None => self.changes += 1,
+        }
+        for redated in &change.redated {
+            self.held.events.subtract(Held { bytes: redated.bytes_before, rows: 1 });
+            self.held.events.add(redated.body.len());
         }
         change.frames.iter().for_each(|frame| self.held.outbox.add(frame.len()));
         change.windows.iter().for_each(|window| self.held.windows.add(window.body.len()));

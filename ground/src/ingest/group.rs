@@ -6,8 +6,8 @@ use cabinwatch_shared::model::{Model, ModelVersion};
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{
-    AgentStatus, Frame, FrameHead, FrameSeq, Frames, LinkState, MAX_FRAME_BYTES, MessageHead, StreamId,
-    WindowFrame,
+    AgentStatus, ClockTrust, Frame, FrameHead, FrameSeq, Frames, LinkState, MAX_FRAME_BYTES, MessageHead,
+    StreamId, WindowFrame,
 };
 
 use super::frames::{self, Refusal};
@@ -115,7 +115,10 @@ impl<'a> Group<'a> {
             }
             Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
         };
-        let AgentStatus { release, model, stream, cohort, .. } = status;
+        let AgentStatus { release, model, stream, cohort, clock, .. } = status;
+        if clock != ClockTrust::Trusted {
+            tracing::warn!(%tail, clock = clock.as_str(), retained, "the aircraft does not trust its clock: the times of its windows may be wrong, or windows be held back");
+        }
         let contact = (!retained).then_some(self.now);
         let aircraft = self.aircraft(tail);
         aircraft.online = Some(true);

@@ -16,7 +16,7 @@ pub use message::{
     Encoding, Envelope, FrameHead, Frames, MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, MessageHead,
     write_envelope_head, write_frame, write_head,
 };
-pub use reply::{AgentStatus, Committed, LinkState};
+pub use reply::{AgentStatus, ClockTrust, Committed, LinkState};
 pub use topic::{Topic, topics};
 
 use serde::{Deserialize, Serialize};

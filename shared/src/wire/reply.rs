@@ -41,6 +41,31 @@ pub struct AgentStatus {
     pub newest: FrameSeq,
     /// Whose models it takes.
     pub cohort: CohortName,
+    /// What it thinks of its clock.
+    pub clock: ClockTrust,
+}
+
+/// What an agent thinks of its clock, and so of the times in its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClockTrust {
+    /// It knows the time of day.
+    Trusted,
+    /// It has none yet, or none since it started: it holds back what happened, and sends no window.
+    Provisional,
+    /// It goes by a time that may be wrong.
+    Doubtful,
+}
+
+impl ClockTrust {
+    /// The name in tables and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::Provisional => "provisional",
+            Self::Doubtful => "doubtful",
+        }
+    }
 }
 
 macro_rules! versioned {

@@ -173,9 +173,10 @@ fn replies_are_these_bytes() {
         oldest: FrameSeq(5),
         newest: FrameSeq(6),
         cohort: "canary".try_into().expect("short"),
+        clock: ClockTrust::Doubtful,
     };
     LinkState::Online(status).write(&mut out).expect("encodes");
-    assert_eq!(out, *b"\x01\0\0\x01\x02\x03\x04\x05\x06\x06canary");
+    assert_eq!(out, *b"\x01\0\0\x01\x02\x03\x04\x05\x06\x06canary\x02");
     assert_eq!(LinkState::parse(&[1, 1]), Ok(LinkState::Offline));
     assert_eq!(LinkState::parse(&[1, 1, 0]), Err(WireError::Trailing));
 }

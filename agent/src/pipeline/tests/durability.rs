@@ -118,6 +118,22 @@ fn a_new_window_length_closes_what_is_open_and_counts_nothing_twice() {
 }
 
 #[test]
+fn a_key_in_use_outlives_all_groups() {
+    let mut agent = Agent::start_with(|settings| settings.retention.events.age_seconds = 3600);
+    agent.events(&[(0, "DNS", "refused", FAIL)]);
+    agent.engine().commit_checkpoint().expect("committed");
+    // Parked for a day: the window is still open, and every group is old.
+    agent.clock.advance(86_400);
+    agent.restart();
+    agent.events(&[(86_400, "DNS", "refused", FAIL)]);
+    agent.pass(120);
+    agent.restart();
+    agent.pass(400);
+    assert_eq!(agent.counted(Counter::DatabasesSetAside), 0);
+    assert_eq!(counts(&agent), [(0, 1), (86_400, 1)]);
+}
+
+#[test]
 fn a_full_disk_delays_a_commit_and_loses_nothing() {
     let mut agent = Agent::start();
     agent.events(&[(0, "DNS", "refused", FAIL)]);

@@ -1,5 +1,7 @@
 //! The engine on a real file, with clocks the tests set.
 
+mod clock;
+mod clock_model;
 mod counting;
 mod durability;
 mod keys;
@@ -11,7 +13,7 @@ mod trials;
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,7 +30,7 @@ use super::clock::Clock;
 use super::{Engine, Input, Settings};
 use crate::config::Config;
 use crate::sources::EventBatch;
-use crate::store::{Counter, Reader};
+use crate::store::{BootId, Counter, Reader};
 
 /// A start of a window, and where the tests' wall clock stands at first.
 pub(crate) const T0: i64 = 1_795_248_600;
@@ -36,28 +38,70 @@ pub(crate) const T0: i64 = 1_795_248_600;
 pub(crate) const FAIL: EventState = EventState::Fail;
 pub(crate) const SUCCESS: EventState = EventState::Success;
 
-/// Both clocks, in milliseconds.
+/// What a machine's clocks show, in milliseconds.
+#[derive(Clone, Copy)]
+struct Dials {
+    wall: i64,
+    since_boot: u64,
+    /// How often it was booted.
+    boots: u128,
+    /// When the wall clock was synchronised last, as it showed it.
+    mark: Option<i64>,
+}
+
+/// A machine's clocks.
 #[derive(Clone)]
-pub(crate) struct TestClock(Rc<Cell<(i64, u64)>>);
+pub(crate) struct TestClock(Rc<Cell<Dials>>);
 
 impl Clock for TestClock {
     fn wall(&self) -> UnixMillis {
-        UnixMillis(self.0.get().0)
+        UnixMillis(self.0.get().wall)
     }
 
     fn since_boot(&self) -> Duration {
-        Duration::from_millis(self.0.get().1)
+        Duration::from_millis(self.0.get().since_boot)
+    }
+
+    fn boot(&self) -> Option<BootId> {
+        Some(BootId(self.0.get().boots))
+    }
+
+    fn touched(&self, _: &Path) -> Option<UnixMillis> {
+        self.0.get().mark.map(UnixMillis)
     }
 }
 
 impl TestClock {
+    fn turn(&self, change: impl FnOnce(&mut Dials)) {
+        let mut dials = self.0.get();
+        change(&mut dials);
+        self.0.set(dials);
+    }
+
     pub(crate) fn advance(&self, seconds: i64) {
-        let (wall, boot) = self.0.get();
-        self.0.set((wall + seconds * 1000, boot + seconds.unsigned_abs() * 1000));
+        self.turn(|dials| {
+            dials.wall += seconds * 1000;
+            dials.since_boot += seconds.unsigned_abs() * 1000;
+        });
     }
 
     pub(crate) fn set_wall(&self, seconds: i64) {
-        self.0.set((seconds * 1000, self.0.get().1));
+        self.turn(|dials| dials.wall = seconds * 1000);
+    }
+
+    /// A time service sets the wall clock, and says so.
+    pub(crate) fn synchronise(&self, seconds: i64) {
+        self.turn(|dials| {
+            dials.wall = seconds * 1000;
+            dials.mark = Some(dials.wall);
+        });
+    }
+
+    /// The power comes back: the boot clock begins anew, the mark is gone, the wall clock shows what it shows.
+    pub(crate) fn boot_showing(&self, seconds: i64) {
+        self.turn(|dials| {
+            *dials = Dials { wall: seconds * 1000, since_boot: 2_000, boots: dials.boots + 1, mark: None };
+        });
     }
 }
 
@@ -81,7 +125,12 @@ impl Agent {
         change(&mut settings);
         let mut agent = Self {
             folder: TempDir::new().expect("a folder"),
-            clock: TestClock(Rc::new(Cell::new((T0 * 1000, 0)))),
+            clock: TestClock(Rc::new(Cell::new(Dials {
+                wall: T0 * 1000,
+                since_boot: 0,
+                boots: 1,
+                mark: None,
+            }))),
             settings,
             stop: Arc::default(),
             engine: None,

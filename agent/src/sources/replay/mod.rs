@@ -12,7 +12,7 @@ use cabinwatch_shared::wire::LossReason;
 
 use self::rows::{Row, Rows, RowsError};
 use super::outlet::{BATCH_EVENTS, Fault, Outlet};
-use super::{Cursor, EventBatch};
+use super::{Cursor, DatedBy, EventBatch};
 
 /// Longest file name that a cursor holds, in bytes; longer ones are cut, and then must differ before the cut.
 const MAX_NAME_BYTES: usize = 96;
@@ -159,6 +159,7 @@ impl<'a> Replay<'a> {
     }
 
     fn hand_over(&mut self, batch: &mut EventBatch, place: ReplayPlace) -> Result<(), Fault> {
+        batch.dated_by = DatedBy::Itself;
         batch.cursors.push(Cursor { name: cursor_name(&self.path), position: place.to_bytes() });
         self.outlet.send(batch)?;
         self.reached = Some(place);

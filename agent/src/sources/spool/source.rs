@@ -9,12 +9,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use super::folder::{self, SpoolFolder};
-use crate::sources::Cursor;
 use crate::sources::clock::now;
 use crate::sources::lines::LineSplitter;
 use crate::sources::outlet::{BATCH_EVENTS, Fault, Outlet, STOP_CHECK};
 use crate::sources::producers::Producers;
 use crate::sources::taker::Taker;
+use crate::sources::{Cursor, DatedBy};
 
 /// The name of the spool's cursor.
 pub(in crate::sources) const CURSOR_NAME: &str = "spool";
@@ -92,7 +92,7 @@ impl<'a> SpoolSource<'a> {
         let start = self.reached.filter(|place| place.id == id).map_or(0, |place| place.offset);
         let (mut read, mut whole) = (start, start);
         let mut splitter = LineSplitter::new(self.max_line_bytes);
-        let mut taker = Taker::new(self.outlet, self.producers);
+        let mut taker = Taker::new(self.outlet, self.producers, DatedBy::Itself);
         loop {
             self.outlet.check()?;
             let mut chunk = vec![0; CHUNK_BYTES];

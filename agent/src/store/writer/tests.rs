@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::{GroupWriter, LoggedEvent};
+use crate::store::{GroupHead, GroupWriter, LoggedEvent};
 
 /// What `max_page_count` is on a connection nobody limited.
 const NO_LIMIT: i64 = 0xffff_fffe;
@@ -30,7 +30,7 @@ fn group_of(store: &mut Store, key: FaultKey<'_>) -> Change {
     let id = store.intern(key).expect("a number");
     let mut group = GroupWriter::default();
     group.push(LoggedEvent { at: NOW.millis(), key: id, state: cabinwatch_shared::event::State::Fail });
-    let (body, _, _) = group.finish(None);
+    let (body, _, _) = group.finish(GroupHead::Dated { watermark: None });
     Change { keys: store.take_unwritten_keys(), group: Some(body), ..Change::at(NOW) }
 }
 

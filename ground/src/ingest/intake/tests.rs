@@ -4,7 +4,7 @@ use cabinwatch_archive::windows::{Period, WindowArchive};
 use cabinwatch_shared::model::{AgentRelease, ModelVersion};
 use cabinwatch_shared::verdict::Alarms;
 use cabinwatch_shared::wire::{
-    AgentStatus, Frame, FrameSeq, LinkState, LossFrame, LossReason, StreamId, StreamStart,
+    AgentStatus, ClockTrust, Frame, FrameSeq, LinkState, LossFrame, LossReason, StreamId, StreamStart,
 };
 use proptest::prelude::*;
 
@@ -168,6 +168,7 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
         oldest: FrameSeq(1),
         newest: FrameSeq(1),
         cohort: "canary".try_into().expect("short"),
+        clock: ClockTrust::Trusted,
     };
     let mut say = |state: LinkState, retained| {
         let mut payload = Vec::new();
