@@ -9,9 +9,10 @@ use cabinwatch_agent::commands::record::{self, RecordArgs};
 use cabinwatch_agent::commands::{
     CommandError, check_config, export, model, rules_test, run, status, windows,
 };
-use cabinwatch_agent::config::{Config, LogConfig, Overrides};
+use cabinwatch_agent::config::{Config, Overrides};
 use cabinwatch_agent::pipeline::Settings;
 use cabinwatch_agent::rules::Daemon;
+use cabinwatch_agent::service::{Notifier, hold_back, logging};
 use cabinwatch_settings::Setting;
 use cabinwatch_shared::time::UnixMillis;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -154,8 +155,10 @@ fn main() -> ExitCode {
 fn dispatch(command: Command, out: &mut impl Write) -> Result<(), CommandError> {
     match command {
         Command::Run(args) => {
+            let notifier = Notifier::from_environment();
+            hold_back(&notifier);
             let (config, _) = args.load()?;
-            run::run(&config)
+            run::run(&config, &notifier)
         }
         Command::Record { config, record } => {
             let (config, _) = config.load()?;
@@ -202,7 +205,7 @@ impl ConfigArgs {
     fn load(self) -> Result<(Config, Vec<Setting>), CommandError> {
         let overrides = Overrides { tail: self.tail, log_level: self.log_level };
         let (config, settings) = Config::load(&self.config, variables(), &overrides)?;
-        log_to_stderr(&config.log);
+        logging::start(&config.log);
         Ok((config, settings))
     }
 
@@ -217,15 +220,4 @@ impl ConfigArgs {
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
-fn log_to_stderr(config: &LogConfig) {
-    let level = config.level.parse().unwrap_or(tracing::Level::INFO);
-    let format = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    if config.json {
-        format.json().init();
-    } else {
-        format.with_ansi(ansi).init();
-    }
 }

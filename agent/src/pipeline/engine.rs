@@ -15,6 +15,7 @@ use super::offers::Models;
 use super::settings::Settings;
 use super::state::State;
 use super::{Input, Outgoing};
+use crate::service::Heartbeat;
 use crate::sources::EventBatch;
 use crate::store::{Counter, Found, GroupWriter, Store, StoreError};
 
@@ -42,6 +43,7 @@ pub struct Engine<C> {
     pub(super) outgoing: Outgoing,
     /// Set when the process shall end: a commit that fails is not tried for ever then.
     pub(super) stop: Arc<AtomicBool>,
+    pub(super) heartbeat: Heartbeat,
     /// When losses were last reported and retention last looked, by the boot clock.
     pub(super) last_report: Duration,
     pub(super) last_housekeeping: Duration,
@@ -72,10 +74,11 @@ impl<C: Clock> Engine<C> {
     /// # Errors
     /// When that is not possible either.
     pub fn start_anew(self, what: String) -> Result<Self, StoreError> {
-        let Self { settings, clock, path, store, stop, outgoing, .. } = self;
+        let Self { settings, clock, path, store, stop, outgoing, heartbeat, .. } = self;
         let opened = store.replace(what, clock.wall().seconds())?;
         let mut engine = Self::with_store(path, settings, clock, stop, opened);
         engine.outgoing = outgoing;
+        engine.heartbeat = heartbeat;
         engine.restore()?;
         Ok(engine)
     }
@@ -101,6 +104,7 @@ impl<C: Clock> Engine<C> {
             models: Models::default(),
             outgoing: Arc::new(|| ()),
             stop,
+            heartbeat: Heartbeat::default(),
             last_report: since_boot,
             last_housekeeping: since_boot,
         }
@@ -134,13 +138,24 @@ impl<C: Clock> Engine<C> {
         self.outgoing = outgoing;
     }
 
+    /// The engine's sign of life: it shows up when the next input comes or something is due, and in between only for
+    /// as long as a commit that fails waits.
+    #[must_use]
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
+    }
+
     /// Works until [`Input::Shutdown`], or until every sender is gone, and commits what there is.
     ///
     /// # Errors
     /// When the database is damaged, or fails while the process ends.
     pub fn run(&mut self, queue: &Receiver<Input>) -> Result<(), StoreError> {
         loop {
-            match queue.recv_timeout(self.wait()) {
+            let wait = self.wait();
+            self.heartbeat.beat_again_within(wait);
+            let input = queue.recv_timeout(wait);
+            self.heartbeat.beat();
+            match input {
                 Ok(Input::Shutdown) | Err(RecvTimeoutError::Disconnected) => return self.leave(),
                 Ok(input) => self.take(input)?,
                 Err(RecvTimeoutError::Timeout) => {}

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::EventBatch;
 use crate::link::Backoff;
 use crate::pipeline::Input;
+use crate::service::Heartbeat;
 
 /// A batch is handed over when it holds this many events…
 pub(super) const BATCH_EVENTS: usize = 512;
@@ -49,11 +50,28 @@ impl Fault {
 pub(super) struct Outlet {
     queue: SyncSender<Input>,
     stop: Arc<AtomicBool>,
+    heartbeat: Heartbeat,
 }
 
 impl Outlet {
     pub(super) fn new(queue: SyncSender<Input>, stop: Arc<AtomicBool>) -> Self {
-        Self { queue, stop }
+        Self { queue, stop, heartbeat: Heartbeat::default() }
+    }
+
+    /// The same way for one more source, and that source's own sign of life.
+    pub(super) fn for_another_source(&self) -> (Self, Heartbeat) {
+        let heartbeat = Heartbeat::default();
+        let outlet =
+            Self { queue: self.queue.clone(), stop: Arc::clone(&self.stop), heartbeat: heartbeat.clone() };
+        (outlet, heartbeat)
+    }
+
+    /// Waits for another thread, which has to answer for how long it takes.
+    pub(super) fn wait_for_another<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.heartbeat.excuse();
+        let result = wait();
+        self.heartbeat.beat();
+        result
     }
 
     /// Hands a batch over, leaving an empty one. Blocks while the queue is full: the source then reads nothing, and
@@ -62,10 +80,13 @@ impl Outlet {
         if batch.is_empty() {
             return Ok(());
         }
-        self.queue.send(Input::Batch(std::mem::take(batch))).map_err(|_| Fault::Stopped)
+        let batch = Input::Batch(std::mem::take(batch));
+        self.wait_for_another(|| self.queue.send(batch)).map_err(|_| Fault::Stopped)
     }
 
+    /// Every source asks this time and again, and whoever asks is alive.
     pub(super) fn check(&self) -> Result<(), Fault> {
+        self.heartbeat.beat();
         if self.stop.load(Ordering::Relaxed) { Err(Fault::Stopped) } else { Ok(()) }
     }
 
