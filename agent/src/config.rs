@@ -32,6 +32,8 @@ pub struct Config {
     pub model: ModelConfig,
     /// Logging.
     pub log: LogConfig,
+    /// What the running agent tells other processes.
+    pub service: ServiceConfig,
 }
 
 /// The SQLite file and its limits.
@@ -146,6 +148,14 @@ pub struct ModelConfig {
     pub trial_max_alone_percent: u8,
 }
 
+/// What the running agent tells other processes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceConfig {
+    /// A small file for `status`, rewritten every few seconds, so only where files lie in memory; empty for none.
+    pub live_file: PathBuf,
+}
+
 /// Logging, always to stderr.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -168,6 +178,7 @@ impl Default for Config {
             link: LinkConfig::default(),
             model: ModelConfig::default(),
             log: LogConfig::default(),
+            service: ServiceConfig::default(),
         }
     }
 }
@@ -236,6 +247,12 @@ impl Default for ModelConfig {
             trial_max_alarm_percent: 20,
             trial_max_alone_percent: 98,
         }
+    }
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self { live_file: "/run/cabinwatch/live.json".into() }
     }
 }
 

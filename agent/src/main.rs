@@ -36,7 +36,9 @@ enum Command {
         #[command(flatten)]
         record: RecordArgs,
     },
-    /// Show how the agent is doing: outbox, open windows, what was counted and lost
+    /// Show how the agent is doing, what is wrong first: link, outbox, disk, open windows, what was counted and lost
+    ///
+    /// Exit codes: 0 all is well, 1 it cannot be told, 2 wrong configuration, 3 something needs attention.
     Status(ReportArgs),
     /// Show the last windows with their failure rates, scores and alarms
     Windows {
@@ -138,9 +140,9 @@ fn instant(text: &str) -> Result<UnixMillis, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let result = dispatch(cli.command, &mut out).and_then(|()| Ok(out.flush()?));
+    let result = dispatch(cli.command, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // A reader that has seen enough (`| head`) is no failure.
         Err(CommandError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
@@ -152,8 +154,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command, out: &mut impl Write) -> Result<(), CommandError> {
-    match command {
+/// `status` tells by its exit code how the agent is doing; for all other commands success is success.
+fn dispatch(command: Command, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+    let done = match command {
+        Command::Status(args) => {
+            let (config, settings) = args.config.settings()?;
+            let status = status::gather(&config, &settings)?;
+            status::print(&status, args.json, out)?;
+            return Ok(ExitCode::from(status.health.exit_code()));
+        }
         Command::Run(args) => {
             let notifier = Notifier::from_environment();
             hold_back(&notifier);
@@ -168,10 +177,6 @@ fn dispatch(command: Command, out: &mut impl Write) -> Result<(), CommandError> 
         Command::Rules(RulesAction::Test { file, rules, daemon, json }) => {
             rules_test::run(&file, json, &rules, daemon, out)?;
             Ok(())
-        }
-        Command::Status(args) => {
-            let (config, settings) = args.config.settings()?;
-            status::print(&status::gather(&config, &settings)?, args.json, out)
         }
         Command::Windows { report, last } => {
             let (config, settings) = report.config.settings()?;
@@ -197,7 +202,8 @@ fn dispatch(command: Command, out: &mut impl Write) -> Result<(), CommandError> 
             let (_, settings) = args.config.load()?;
             check_config::print(&settings, args.json, out)
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 impl ConfigArgs {

@@ -9,7 +9,15 @@ from places import HERE, ROOT, built, run
 
 UNIT = ROOT / "cross/cabinwatch-agent.service"
 # Nobody listens there.
-CONFIG = 'tail = "TC-SVC"\n[link]\nbroker = "mqtt://127.0.0.1:9"\n'
+CONFIG = """
+tail = "TC-SVC"
+[store]
+events_max_bytes = 1048576
+windows_max_bytes = 262144
+outbox_max_bytes = 1048576
+[link]
+broker = "mqtt://127.0.0.1:9"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +96,22 @@ def test_neither_a_link_that_is_down_nor_a_full_disk_is_a_hang(seen):
     assert "database or disk is full" in seen.text("journal-full")
     assert "the link is down" in seen.text("journal-full")
     assert seen.stored("after-full") == 5000
+
+
+@pytest.mark.parametrize(
+    "step, code, says",
+    [
+        ("running", "0", "- the link is down: I/O: Connection refused"),
+        ("full", "3", "! the database may grow to"),
+        ("down", "3", "! the agent does not run"),
+    ],
+)
+def test_status_tells_what_is_wrong_by_its_page_its_json_and_its_exit_code(seen, step, code, says):
+    assert seen.words(f"{step}-code") == [code], seen.text(f"{step}-page")
+    assert says in seen.text(f"{step}-page")
+    status = json.loads(seen.text(f"{step}-status"))
+    assert status["health"] == {"0": "well", "3": "needs_attention"}[code]
+    assert status["daemon"]["state"] == ("down" if step == "down" else "runs")
 
 
 @pytest.mark.parametrize("step, thread, restarts", [("engine-hung", "engine", "1"), ("source-hung", "spool|event socket", "2")])

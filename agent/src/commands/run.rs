@@ -11,7 +11,7 @@ use super::{CommandError, settings};
 use crate::config::Config;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{Engine, Input, QUEUE_CAPACITY};
-use crate::service::{Attendant, Notifier, Watched};
+use crate::service::{Attendant, LiveFile, Notifier, Watched};
 use crate::sources::{self, SourceThreads};
 use crate::store::StoreError;
 use crate::{link, pipeline};
@@ -34,7 +34,8 @@ pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
     let mut watched = sources.watched();
     watched.push(Watched { name: "engine".to_owned(), heartbeat: engine.heartbeat() });
     watched.push(Watched { name: "link".to_owned(), heartbeat: link.heartbeat() });
-    let attendant = Attendant::start(notifier.clone(), watched).map_err(CommandError::Attendant)?;
+    let live = LiveFile::new(config, link.stats());
+    let attendant = Attendant::start(notifier.clone(), watched, live).map_err(CommandError::Attendant)?;
     let signals =
         stop_on_signal(queue, sources, Arc::clone(&stop), notifier.clone()).map_err(CommandError::Signals)?;
     tracing::info!(tail = config.tail, "the agent runs");

@@ -45,6 +45,45 @@ fn status_tells_the_state_of_this_moment() {
     assert_eq!(json["counters"]["windows_closed"], 1);
 }
 
+/// The exit code and the page, when the oldest frame has waited for so long.
+fn health(agent: &Agent, config: &Config, waited: u64) -> (u8, String) {
+    let mut status = status::gather(config, &agent.settings).expect("read");
+    status.outbox.oldest_age_seconds = Some(waited);
+    status.judge(config);
+    (status.health.exit_code(), text(|out| status::print(&status, false, out)))
+}
+
+#[test]
+fn status_begins_with_what_is_wrong_and_its_exit_code_says_so() {
+    let (mut agent, mut config) = agent();
+    config.link.broker = "mqtts://ops.example".to_owned();
+    let (code, shown) = health(&agent, &config, 3600);
+    assert!(shown.contains(&format!("agent         runs as process {}\n", std::process::id())), "{shown}");
+    assert_eq!(code, 0, "{shown}");
+    let (code, shown) = health(&agent, &config, 25 * 3600);
+    assert!(shown.contains("! 3 frames wait, the oldest for 25 h"), "{shown}");
+    assert_eq!(code, 3);
+    agent.stop();
+    let (code, shown) = health(&agent, &config, 3600);
+    assert!(
+        shown.starts_with("health        needs attention\n            ! the agent does not run"),
+        "{shown}"
+    );
+    assert!(shown.contains("outbox        3 frames"), "what it left is shown: {shown}");
+    assert_eq!(code, 3);
+}
+
+#[test]
+fn status_tells_when_nothing_is_sent_and_when_there_will_be_no_room() {
+    let (agent, mut config) = agent();
+    config.store.events_max_bytes = 1 << 40;
+    config.store.outbox_max_bytes = 1 << 62;
+    let (code, shown) = health(&agent, &config, 0);
+    assert!(shown.contains("! no `link.broker` is set"), "{shown}");
+    assert!(shown.contains("too few for that: make room"), "{shown}");
+    assert_eq!(code, 3);
+}
+
 #[test]
 fn windows_show_scores_and_mark_what_is_open() {
     let (agent, config) = agent();

@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 pub(crate) use self::backoff::Backoff;
 use self::intake::Intake;
 use self::session::{Session, SessionEnd};
-pub use self::stats::{LinkSnapshot, LinkStats};
+pub use self::stats::{LinkSnapshot, LinkStats, Trouble};
 use crate::config::Config;
 use crate::pipeline::{Input, Outgoing};
 use crate::service::Heartbeat;
@@ -178,12 +178,14 @@ impl Link {
                 last_problem.clear();
             }
             let problem = error.explained(&self.config.link);
+            let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+            let pause = backoff.after_failure(random);
+            self.stats.failed(&problem, pause);
             if problem != last_problem {
                 tracing::warn!("the link is down: {problem}; it will be tried again until it works");
                 last_problem = problem;
             }
-            let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-            self.pause(backoff.after_failure(random)).await;
+            self.pause(pause).await;
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Heartbeat, Notifier};
+use super::{Heartbeat, LiveFile, Notifier};
 
 /// How often the attendant looks around.
 const ROUND: Duration = Duration::from_secs(5);
@@ -35,12 +35,13 @@ pub struct Attendant {
 
 impl Attendant {
     /// Says that the agent is ready once all have begun, and feeds the watchdog from then on, while none is missing.
+    /// Keeps the live file, if there is one.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(notifier: Notifier, watched: Vec<Watched>) -> io::Result<Self> {
+    pub fn start(notifier: Notifier, watched: Vec<Watched>, live: Option<LiveFile>) -> io::Result<Self> {
         let (leave, left) = sync_channel(0);
-        let rounds = Rounds::new(notifier, watched);
+        let rounds = Rounds::new(notifier, watched, live);
         let thread =
             std::thread::Builder::new().name("attendant".to_owned()).spawn(move || rounds.go(&left))?;
         Ok(Self { leave: Some(leave), thread: Some(thread) })
@@ -59,6 +60,7 @@ impl Drop for Attendant {
 struct Rounds {
     notifier: Notifier,
     watched: Vec<Watched>,
+    live: Option<LiveFile>,
     started: Instant,
     /// Half the watchdog's time: the other half is for the attendant's own rounds.
     patience: Duration,
@@ -69,11 +71,11 @@ struct Rounds {
 }
 
 impl Rounds {
-    fn new(notifier: Notifier, watched: Vec<Watched>) -> Self {
+    fn new(notifier: Notifier, watched: Vec<Watched>, live: Option<LiveFile>) -> Self {
         let patience = notifier.watchdog().map_or(PATIENCE, |watchdog| watchdog / 2);
         let every = (patience / 2).min(ROUND);
         let (started, told) = (Instant::now(), Vec::new());
-        Self { notifier, watched, started, patience, every, told, lasting: false }
+        Self { notifier, watched, live, started, patience, every, told, lasting: false }
     }
 
     fn go(mut self, left: &Receiver<()>) {
@@ -83,6 +85,7 @@ impl Rounds {
             }
         }
         self.notifier.ready();
+        self.look();
         while left.recv_timeout(self.every) == Err(RecvTimeoutError::Timeout) {
             self.look();
         }
@@ -96,6 +99,9 @@ impl Rounds {
         let missing = missing(&self.watched, self.patience);
         if missing.is_empty() {
             self.notifier.feed_watchdog();
+        }
+        if let Some(live) = &self.live {
+            live.write(&missing);
         }
         if missing != self.told {
             self.tell(&missing);
@@ -140,7 +146,7 @@ mod tests {
     fn the_agent_is_ready_once_all_have_begun_and_not_before() {
         let manager = Manager::start();
         let (engine, source) = (watched("engine"), watched("source"));
-        let rounds = Rounds::new(manager.notifier(None), vec![engine.clone(), source.clone()]);
+        let rounds = Rounds::new(manager.notifier(None), vec![engine.clone(), source.clone()], None);
         engine.heartbeat.beat();
         assert!(!rounds.all_have_begun());
         source.heartbeat.excuse();
@@ -155,7 +161,7 @@ mod tests {
         let manager = Manager::start();
         let link = watched("link");
         link.heartbeat.excuse();
-        let _attendant = Attendant::start(manager.notifier(WATCHDOG), vec![link]).expect("started");
+        let _attendant = Attendant::start(manager.notifier(WATCHDOG), vec![link], None).expect("started");
         assert!(manager.hears().starts_with("READY=1"));
         assert_eq!([manager.hears(), manager.hears()], ["WATCHDOG=1", "WATCHDOG=1"]);
     }
@@ -164,7 +170,7 @@ mod tests {
     fn a_thread_that_is_missing_stops_the_food_and_its_return_brings_it_back() {
         let manager = Manager::start();
         let engine = watched("engine");
-        let mut rounds = Rounds::new(manager.notifier(WATCHDOG), vec![engine.clone()]);
+        let mut rounds = Rounds::new(manager.notifier(WATCHDOG), vec![engine.clone()], None);
         while engine.heartbeat.missing_for() <= rounds.patience {
             std::thread::sleep(rounds.every);
         }
@@ -179,7 +185,7 @@ mod tests {
     #[test]
     fn after_a_while_the_start_counts_as_one_that_lasted() {
         let manager = Manager::start();
-        let mut rounds = Rounds::new(manager.notifier(None), Vec::new());
+        let mut rounds = Rounds::new(manager.notifier(None), Vec::new(), None);
         rounds.started = Instant::now().checked_sub(LASTING).expect("the machine is up for longer");
         rounds.look();
         assert_eq!(manager.hears(), "WATCHDOG=1");

@@ -6,11 +6,13 @@
 
 mod attendant;
 mod heartbeat;
+mod live;
 pub mod logging;
 mod notify;
 mod restarts;
 
 pub use attendant::{Attendant, Watched};
 pub use heartbeat::Heartbeat;
+pub use live::{LiveFacts, LiveFile, LiveLink};
 pub use notify::Notifier;
 pub use restarts::hold_back;

@@ -41,6 +41,14 @@ hold_thread() {
         1 while waitpid($thread, $any_thread) > 0;' "$1"
 }
 
+# The page for people, the one for machines, and the exit code.
+look() {
+    cabinwatch-agent status >"$1-page"
+    cabinwatch-agent status --json >"$1-status"
+    echo $? >"$1-code"
+}
+knows_the_link() { cabinwatch-agent status | grep -q "next attempt"; }
+
 useradd --system --user-group cabinwatch
 useradd --system --groups cabinwatch hostapd
 useradd --system stranger
@@ -57,6 +65,8 @@ send hostapd 100 && echo "a member of the group" >>senders
 send stranger 1 && echo "a stranger" >>senders
 until_true 20 have_stored 100
 stored >after-start
+until_true 20 knows_the_link
+look running
 
 # It is killed, and events come while nobody listens.
 record
@@ -80,6 +90,7 @@ dd if=/dev/zero of="$STATE/filler" bs=4k
 send hostapd 4897
 sleep 10
 note full
+look full
 journalctl --unit "$UNIT" >journal-full
 rm "$STATE/filler"
 until_true 30 have_stored 5000
@@ -117,6 +128,7 @@ began=$SECONDS
 systemctl stop "$UNIT"
 echo $((SECONDS - began)) >stop-seconds
 note stopped
+look down
 ls -A /run/cabinwatch >left-behind 2>/dev/null
 stat --format='%a %U' "$STATE" "$STATE/agent.db" >state-folder-stopped
 
