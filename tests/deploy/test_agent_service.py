@@ -136,10 +136,11 @@ def test_asked_to_stop_it_is_gone_at_once_and_leaves_no_socket(seen):
 
 
 def test_starts_that_do_not_last_come_less_and_less_often(seen):
-    unit = seen.unit("held-back")
-    assert unit["StatusText"] == "waits 10 s: the last 3 starts did not last", seen.text("log")
-    assert (unit["SubState"], unit["NRestarts"]) == ("start", "3")
-    # Stopped on purpose and mended, it starts at once.
+    for wait, failed in ((10, 3), (20, 4)):
+        unit = seen.unit(f"held-back-{wait}")
+        assert unit["StatusText"] == f"waits {wait} s: the last {failed} starts did not last", seen.text("log")
+        assert (unit["SubState"], unit["NRestarts"]) == ("start", str(failed))
+    # Mended and restarted by hand, it starts at once.
     assert (seen.unit("mended")["SubState"], seen.unit("mended")["StatusText"]) == ("running", "the agent counts")
 
 

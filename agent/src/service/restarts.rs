@@ -20,16 +20,18 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// this comes before the configuration is read.
 pub fn hold_back(notifier: &Notifier) {
     let failed = failed_starts(|name| env::var(name).ok());
-    notifier.remember_start();
     let wait = wait_after(failed);
     if wait.is_zero() {
-        return;
+        return notifier.remember_start();
     }
+    // Whoever stops or restarts the agent while it waits has mended something: then nothing is left to count.
+    notifier.forget_starts();
     let seconds = wait.as_secs();
     // There is no log yet: the configuration says how it looks.
     eprintln!("<4>the last {failed} starts did not last: waiting {seconds} s before the next");
     notifier.status(&format!("waits {seconds} s: the last {failed} starts did not last"));
     thread::sleep(wait);
+    (0..=failed).for_each(|_| notifier.remember_start());
 }
 
 fn failed_starts(variable: impl Fn(&str) -> Option<String>) -> u32 {

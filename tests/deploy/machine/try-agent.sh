@@ -17,6 +17,7 @@ until_true() {
     until "${@:2}" || [ "$SECONDS" -gt "$end" ]; do sleep 0.1; done
 }
 is() { [ "$(property "$1")" = "$2" ]; }
+says() { property StatusText | grep -q "$1"; }
 is_up() { is SubState running; }
 restarted() { [ "$(property NRestarts)" -gt "$1" ] && is_up; }
 
@@ -136,11 +137,12 @@ stat --format='%a %U' "$STATE" "$STATE/agent.db" >state-folder-stopped
 cp "$CONFIG" good.toml
 echo 'window_seconds = 0' >"$CONFIG"
 systemctl start "$UNIT"
-until_true 60 sh -c "systemctl show $UNIT --property=StatusText | grep -q waits"
-note held-back
-systemctl stop "$UNIT"
+for wait in 10 20; do
+    until_true 60 says "waits $wait s"
+    note "held-back-$wait"
+done
 cp good.toml "$CONFIG"
-systemctl start "$UNIT"
+systemctl restart "$UNIT"
 note mended
 systemctl stop "$UNIT"
 
