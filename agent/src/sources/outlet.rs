@@ -78,6 +78,7 @@ impl Outlet {
     /// the kernel makes the sender wait.
     pub(super) fn send(&self, batch: &mut EventBatch) -> Result<(), Fault> {
         if batch.is_empty() {
+            self.heartbeat.beat();
             return Ok(());
         }
         let batch = Input::Batch(std::mem::take(batch));
