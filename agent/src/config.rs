@@ -36,6 +36,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Logging.
     pub log: LogConfig,
+    /// What the running agent tells other processes.
+    pub service: ServiceConfig,
 }
 
 /// The SQLite file and its limits.
@@ -168,6 +170,14 @@ pub struct ClockConfig {
     pub boot_id: String,
 }
 
+/// What the running agent tells other processes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceConfig {
+    /// A small file for `status`, rewritten every few seconds, so only where files lie in memory; empty for none.
+    pub live_file: PathBuf,
+}
+
 /// Logging, always to stderr.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -191,6 +201,7 @@ impl Default for Config {
             model: ModelConfig::default(),
             clock: ClockConfig::default(),
             log: LogConfig::default(),
+            service: ServiceConfig::default(),
         }
     }
 }
@@ -272,6 +283,12 @@ impl Default for ClockConfig {
             provisional_seconds: 6 * 3600,
             boot_id: String::new(),
         }
+    }
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self { live_file: "/run/cabinwatch/live.json".into() }
     }
 }
 

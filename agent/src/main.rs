@@ -9,9 +9,10 @@ use cabinwatch_agent::commands::record::{self, RecordArgs};
 use cabinwatch_agent::commands::{
     CommandError, check_config, export, model, rules_test, run, status, windows,
 };
-use cabinwatch_agent::config::{Config, LogConfig, Overrides};
+use cabinwatch_agent::config::{Config, Overrides};
 use cabinwatch_agent::pipeline::Settings;
 use cabinwatch_agent::rules::Daemon;
+use cabinwatch_agent::service::{Notifier, hold_back, logging};
 use cabinwatch_settings::Setting;
 use cabinwatch_shared::time::UnixMillis;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,7 +36,9 @@ enum Command {
         #[command(flatten)]
         record: RecordArgs,
     },
-    /// Show how the agent is doing: outbox, open windows, what was counted and lost
+    /// Show how the agent is doing, what is wrong first: link, outbox, disk, open windows, what was counted and lost
+    ///
+    /// Exit codes: 0 all is well, 1 it cannot be told, 2 wrong configuration, 3 something needs attention.
     Status(ReportArgs),
     /// Show the last windows with their failure rates, scores and alarms
     Windows {
@@ -137,9 +140,9 @@ fn instant(text: &str) -> Result<UnixMillis, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let result = dispatch(cli.command, &mut out).and_then(|()| Ok(out.flush()?));
+    let result = dispatch(cli.command, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // A reader that has seen enough (`| head`) is no failure.
         Err(CommandError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
@@ -151,11 +154,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command, out: &mut impl Write) -> Result<(), CommandError> {
-    match command {
+/// `status` tells by its exit code how the agent is doing; for all other commands success is success.
+fn dispatch(command: Command, out: &mut impl Write) -> Result<ExitCode, CommandError> {
+    let done = match command {
+        Command::Status(args) => {
+            let (config, settings) = args.config.settings()?;
+            let status = status::gather(&config, &settings)?;
+            status::print(&status, args.json, out)?;
+            return Ok(ExitCode::from(status.health.exit_code()));
+        }
         Command::Run(args) => {
+            let notifier = Notifier::from_environment();
+            hold_back(&notifier);
             let (config, _) = args.load()?;
-            run::run(&config)
+            run::run(&config, &notifier)
         }
         Command::Record { config, record } => {
             let (config, _) = config.load()?;
@@ -165,10 +177,6 @@ fn dispatch(command: Command, out: &mut impl Write) -> Result<(), CommandError> 
         Command::Rules(RulesAction::Test { file, rules, daemon, json }) => {
             rules_test::run(&file, json, &rules, daemon, out)?;
             Ok(())
-        }
-        Command::Status(args) => {
-            let (config, settings) = args.config.settings()?;
-            status::print(&status::gather(&config, &settings)?, args.json, out)
         }
         Command::Windows { report, last } => {
             let (config, settings) = report.config.settings()?;
@@ -194,7 +202,8 @@ fn dispatch(command: Command, out: &mut impl Write) -> Result<(), CommandError> 
             let (_, settings) = args.config.load()?;
             check_config::print(&settings, args.json, out)
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 impl ConfigArgs {
@@ -202,7 +211,7 @@ impl ConfigArgs {
     fn load(self) -> Result<(Config, Vec<Setting>), CommandError> {
         let overrides = Overrides { tail: self.tail, log_level: self.log_level };
         let (config, settings) = Config::load(&self.config, variables(), &overrides)?;
-        log_to_stderr(&config.log);
+        logging::start(&config.log);
         Ok((config, settings))
     }
 
@@ -217,15 +226,4 @@ impl ConfigArgs {
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
-fn log_to_stderr(config: &LogConfig) {
-    let level = config.level.parse().unwrap_or(tracing::Level::INFO);
-    let format = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    if config.json {
-        format.json().init();
-    } else {
-        format.with_ansi(ansi).init();
-    }
 }

@@ -16,7 +16,7 @@ readonly LOG
 trap 'rm -f "$LOG"' EXIT
 # What is run, in this order: cheap and telling first, then what needs the programs.
 readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo
-    operations smtp kill clock mosquitto rollout cassandra hdfs faults cross deploy)
+    operations smtp kill clock mosquitto rollout cassandra hdfs faults cross deploy service)
 
 passed=0
 failed=0
@@ -75,7 +75,8 @@ stage_gateway-logs() { end_to_end gateway_logs; }
 stage_readme() { end_to_end readme; }
 stage_demo() { end_to_end demo; }
 stage_operations() { end_to_end operations; }
-stage_deploy() { tests/deploy/prepare.sh && .cache/deploy/venv/bin/pytest --quiet tests/deploy; }
+stage_deploy() { try_on_machines tests/deploy --ignore tests/deploy/test_agent_service.py; }
+stage_service() { try_on_machines tests/deploy/test_agent_service.py; }
 # What is shipped is packed twice for one processor only: the build for all three takes as long as the rest together.
 stage_cross() {
     cross/build.sh && cross/twice.sh x86_64-unknown-linux-musl && end_to_end cross
@@ -88,6 +89,8 @@ stage_cassandra() { cargo test --locked --workspace --test cassandra; }
 stage_hdfs() { end_to_end hdfs; }
 stage_smtp() { end_to_end smtp; }
 stage_faults() { end_to_end faults; }
+
+try_on_machines() { tests/deploy/prepare.sh && .cache/deploy/venv/bin/pytest --quiet "$@"; }
 
 # Runs the end-to-end tests of one module, by their whole names: a part of a name would find those of others, too.
 # --nocapture: what these tests print (seeds, counts) tells what was really done.

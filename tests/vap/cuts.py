@@ -113,7 +113,7 @@ class Aircraft:
     def wrong(self, machine, events):
         """Whether the database is sound and the agent well, apart from which events are there."""
         wrong = []
-        status = json.loads(machine.run("cabinwatch-agent status --json"))
+        status = machine.agent_status()
         counters = status["counters"]
         if counters.pop("events") != events:
             wrong.append("the counter of events is not the number of events in the log")

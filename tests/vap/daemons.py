@@ -252,7 +252,7 @@ def compare(report, machine, expected):
         in_windows[row["edr_point"], row["description"], "FAIL"] += row["fail"]
     failures = Counter({key: count for key, count in expected.items() if key[2] == "FAIL"})
     report.equal("the windows hold the same failures", +in_windows, failures)
-    counters = json.loads(machine.run("cabinwatch-agent status --json"))["counters"]
+    counters = machine.agent_status()["counters"]
     lost = [f"{count} counted as {name}" for name, count in counters.items() if count and name not in HARMLESS]
     report.check("nothing is lost", lost)
     report.check("the agent's rules know every line of the daemons", unknown_lines(machine))

@@ -160,6 +160,13 @@ class Machine:
             raise Trouble(f"in the machine, `{command}` ended with {status}:\n{printed}")
         return printed
 
+    def agent_status(self):
+        """What `cabinwatch-agent status` says; 3 is its exit code where something needs attention."""
+        code, printed = self.attempt("cabinwatch-agent status --json")
+        if code not in (0, 3):
+            raise Trouble(f"in the machine, `cabinwatch-agent status` ended with {code}:\n{printed}")
+        return json.loads(printed)
+
     def wait_for(self, what, command, limit=60):
         """Until a command of the machine succeeds: what it printed then."""
         until = time.monotonic() + limit

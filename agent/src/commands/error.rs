@@ -38,6 +38,9 @@ pub enum CommandError {
     /// Signals can't be waited for.
     #[error("signals cannot be waited for: {0}")]
     Signals(std::io::Error),
+    /// Nobody looks after the other threads.
+    #[error("cannot start the attendant's thread: {0}")]
+    Attendant(std::io::Error),
     /// The output.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),

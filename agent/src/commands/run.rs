@@ -11,6 +11,7 @@ use super::{CommandError, settings};
 use crate::config::Config;
 use crate::pipeline::clock::SystemClock;
 use crate::pipeline::{Engine, Input, QUEUE_CAPACITY};
+use crate::service::{Attendant, LiveFile, Notifier, Watched};
 use crate::sources::{self, SourceThreads};
 use crate::store::StoreError;
 use crate::{link, pipeline};
@@ -20,7 +21,7 @@ use crate::{link, pipeline};
 ///
 /// # Errors
 /// When the database, a source or the link can't start, or the database fails for good.
-pub fn run(config: &Config) -> Result<(), CommandError> {
+pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
     let stop = Arc::new(AtomicBool::new(false));
     let path = config.store.path.clone();
     let engine = Engine::open(path.clone(), settings(config)?, SystemClock, Arc::clone(&stop));
@@ -30,7 +31,13 @@ pub fn run(config: &Config) -> Result<(), CommandError> {
     engine.call_on_frames(link.waker());
     let sources = sources::start(config, engine.cursors(), queue.clone(), Arc::clone(&stop));
     let sources = sources.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
-    let signals = stop_on_signal(queue, sources, Arc::clone(&stop)).map_err(CommandError::Signals)?;
+    let mut watched = sources.watched();
+    watched.push(Watched { name: "engine".to_owned(), heartbeat: engine.heartbeat() });
+    watched.push(Watched { name: "link".to_owned(), heartbeat: link.heartbeat() });
+    let live = LiveFile::new(config, link.stats());
+    let attendant = Attendant::start(notifier.clone(), watched, live).map_err(CommandError::Attendant)?;
+    let signals =
+        stop_on_signal(queue, sources, Arc::clone(&stop), notifier.clone()).map_err(CommandError::Signals)?;
     tracing::info!(tail = config.tail, "the agent runs");
     let result = work(engine, &inputs);
     // The sources may wait at the full queue; without a receiver they end.
@@ -38,6 +45,7 @@ pub fn run(config: &Config) -> Result<(), CommandError> {
     stop.store(true, Ordering::Relaxed);
     signals.close();
     link.join();
+    drop(attendant);
     tracing::info!("the agent has stopped");
     result.map_err(|source| CommandError::store(&path, source))
 }
@@ -58,12 +66,14 @@ fn stop_on_signal(
     queue: SyncSender<Input>,
     sources: SourceThreads,
     stop: Arc<AtomicBool>,
+    notifier: Notifier,
 ) -> std::io::Result<Handle> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let handle = signals.handle();
     let wait = move || {
         if signals.forever().next().is_some() {
             tracing::info!("asked to stop");
+            notifier.stopping();
         }
         stop.store(true, Ordering::Relaxed);
         sources.join();

@@ -1,11 +1,19 @@
-//! `status`: how the agent is doing, from its database.
+//! `status`: how the agent is doing, from its database, from what the running agent says, and from the kernel.
+
+mod daemon;
+mod disk;
+mod health;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::ClockTrust;
 use serde::Serialize;
 
+pub use self::daemon::Daemon;
+pub use self::disk::Disk;
+pub use self::health::{Finding, Health};
 use super::model::TrialView;
 use super::{CommandError, Snapshot};
 use crate::config::Config;
@@ -37,6 +45,29 @@ pub struct Status {
     pub open_windows: Vec<OpenWindow>,
     /// All counters over the life of the database, also those at 0.
     pub counters: BTreeMap<&'static str, u64>,
+    /// Losses that no frame has told the ground yet.
+    pub untold_losses: Vec<UntoldLoss>,
+    /// Whether the agent runs, and what it says of its threads and the link.
+    pub daemon: Daemon,
+    /// The room the database has; none where the kernel does not tell.
+    pub disk: Option<Disk>,
+    /// In one word.
+    pub health: Health,
+    /// What is wrong, and what is worth knowing.
+    pub findings: Vec<Finding>,
+}
+
+/// A loss that the ground does not know of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UntoldLoss {
+    /// Why.
+    pub reason: &'static str,
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub since: String,
+    /// The last.
+    pub until: String,
 }
 
 /// The database file.
@@ -102,6 +133,14 @@ pub struct ClockStep {
     pub by_seconds: f64,
 }
 
+impl Status {
+    /// Says what the facts mean.
+    pub(super) fn judge(&mut self, config: &Config) {
+        self.findings = health::findings(self, config);
+        self.health = health::sum_up(&self.findings);
+    }
+}
+
 /// One open window.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OpenWindow {
@@ -121,7 +160,10 @@ pub struct OpenWindow {
 /// When the database can't be read.
 pub fn gather(config: &Config, settings: &Settings) -> Result<Status, CommandError> {
     let snapshot = Snapshot::take(config, settings)?;
-    read(config, &snapshot).map_err(|source| CommandError::store(&config.store.path, source))
+    let status = read(config, &snapshot);
+    let mut status = status.map_err(|source| CommandError::store(&config.store.path, source))?;
+    status.judge(config);
+    Ok(status)
 }
 
 fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<Status, StoreError> {
@@ -133,6 +175,12 @@ fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<S
         seconds: window.seconds(),
         events: window.tallies().map(|(_, tally)| tally.fail + tally.success).sum(),
         keys: window.tallies().count(),
+    });
+    let untold_losses = state.unreported.iter().map(|(reason, span)| UntoldLoss {
+        reason: reason.as_str(),
+        count: span.count,
+        since: span.since.to_string(),
+        until: span.until.to_string(),
     });
     Ok(Status {
         tail: config.tail.clone(),
@@ -157,6 +205,11 @@ fn read(config: &Config, Snapshot { reader, state, now }: &Snapshot) -> Result<S
         last_stored: reader.last_stored()?.map(|at| at.to_string()),
         open_windows: open_windows.collect(),
         counters: Counter::all().map(|counter| (counter.as_str(), state.counts.get(counter))).collect(),
+        untold_losses: untold_losses.collect(),
+        daemon: Daemon::of(config),
+        disk: Disk::of(config),
+        health: Health::Well,
+        findings: Vec::new(),
     })
 }
 
@@ -201,7 +254,9 @@ fn print_clock(clock: &Clock, out: &mut impl Write) -> io::Result<()> {
 
 fn print_text(status: &Status, out: &mut impl Write) -> io::Result<()> {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    print_findings(status, out)?;
     writeln!(out, "aircraft      {}", status.tail)?;
+    print_daemon(&status.daemon, out)?;
     writeln!(out, "database      {} ({} bytes)", status.database.path, status.database.bytes)?;
     writeln!(out, "stream        {}", status.stream)?;
     let outbox = &status.outbox;
@@ -227,8 +282,59 @@ fn print_text(status: &Status, out: &mut impl Write) -> io::Result<()> {
         let OpenWindow { start, seconds, events, keys } = window;
         writeln!(out, "open window   {start}, {seconds} s: {events} events of {keys} keys")?;
     }
+    if let Some(disk) = &status.disk {
+        print_disk(disk, out)?;
+    }
+    for UntoldLoss { reason, count, since, until } in &status.untold_losses {
+        writeln!(out, "lost          {reason} {count} from {since} to {until}; the ground is not told yet")?;
+    }
     for (name, count) in status.counters.iter().filter(|(_, count)| **count > 0) {
         writeln!(out, "counted       {name} {count}")?;
     }
     Ok(())
+}
+
+/// What is wrong comes first, what is worth knowing after it.
+fn print_findings(status: &Status, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "health        {}", status.health.headline())?;
+    for Finding { health, text } in &status.findings {
+        let mark = if *health == Health::Well { '-' } else { '!' };
+        writeln!(out, "            {mark} {text}")?;
+    }
+    Ok(())
+}
+
+fn print_daemon(daemon: &Daemon, out: &mut impl Write) -> io::Result<()> {
+    let (pid, live) = match daemon {
+        Daemon::Unknown => return writeln!(out, "agent         not known"),
+        Daemon::Down => return writeln!(out, "agent         does not run"),
+        Daemon::Runs { pid, live } => (pid, live),
+    };
+    let Some(live) = live else { return writeln!(out, "agent         runs as process {pid}") };
+    writeln!(
+        out,
+        "agent         {} runs as process {pid} for {} s, and said so {} s ago",
+        live.version,
+        live.up_seconds(),
+        live.age_seconds()
+    )?;
+    let or_never = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), |at| UnixSeconds(at).to_string());
+    let link = &live.link;
+    let (state, last) = (if link.connected { "connected" } else { "not connected" }, link.last_connected);
+    write!(out, "link          {state}; last let in {}", or_never(last))?;
+    write!(out, ", last heard {}", or_never(link.last_heard))?;
+    match &link.trouble {
+        Some(trouble) => writeln!(out, "; next attempt {}", UnixSeconds(trouble.next_attempt)),
+        None => writeln!(out, "; {} messages, {} bytes since the start", link.messages, link.bytes),
+    }
+}
+
+fn print_disk(disk: &Disk, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "disk          {} bytes free", disk.free_bytes)?;
+    if let Some(inodes) = disk.free_inodes {
+        write!(out, ", {inodes} inodes")?;
+    }
+    let read_only = if disk.read_only { "; read-only" } else { "" };
+    let (bytes, most) = (disk.database_bytes, disk.most_database_bytes);
+    writeln!(out, "; the database's files have {bytes} bytes, at most {most}{read_only}")
 }

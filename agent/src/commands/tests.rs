@@ -50,6 +50,45 @@ fn status_tells_the_state_of_this_moment() {
     assert_eq!(json["counters"]["windows_closed"], 1);
 }
 
+/// The exit code and the page, when the oldest frame has waited for so long.
+fn health(agent: &Agent, config: &Config, waited: u64) -> (u8, String) {
+    let mut status = status::gather(config, &agent.settings).expect("read");
+    status.outbox.oldest_age_seconds = Some(waited);
+    status.judge(config);
+    (status.health.exit_code(), text(|out| status::print(&status, false, out)))
+}
+
+#[test]
+fn status_begins_with_what_is_wrong_and_its_exit_code_says_so() {
+    let (mut agent, mut config) = agent();
+    config.link.broker = "mqtts://ops.example".to_owned();
+    let (code, shown) = health(&agent, &config, 3600);
+    assert!(shown.contains(&format!("agent         runs as process {}\n", std::process::id())), "{shown}");
+    assert_eq!(code, 0, "{shown}");
+    let (code, shown) = health(&agent, &config, 25 * 3600);
+    assert!(shown.contains("! 3 frames wait, the oldest for 25 h"), "{shown}");
+    assert_eq!(code, 3);
+    agent.stop();
+    let (code, shown) = health(&agent, &config, 3600);
+    assert!(
+        shown.starts_with("health        needs attention\n            ! the agent does not run"),
+        "{shown}"
+    );
+    assert!(shown.contains("outbox        3 frames"), "what it left is shown: {shown}");
+    assert_eq!(code, 3);
+}
+
+#[test]
+fn status_tells_when_nothing_is_sent_and_when_there_will_be_no_room() {
+    let (agent, mut config) = agent();
+    config.store.events_max_bytes = 1 << 40;
+    config.store.outbox_max_bytes = 1 << 62;
+    let (code, shown) = health(&agent, &config, 0);
+    assert!(shown.contains("! no `link.broker` is set"), "{shown}");
+    assert!(shown.contains("too few for that: make room"), "{shown}");
+    assert_eq!(code, 3);
+}
+
 #[test]
 fn status_tells_what_the_clock_is_worth() {
     let (mut agent, config) = agent();
@@ -57,6 +96,7 @@ fn status_tells_what_the_clock_is_worth() {
     agent.pass(10);
     let status = status::gather(&config, &agent.settings).expect("read");
     let shown = text(|out| status::print(&status, false, out));
+    assert!(shown.contains("! the clock does not show the time that the agent goes by"), "{shown}");
     assert!(
         shown.contains("clock         doubtful since 2026-11-21T08:15:31Z; set by -3930.0 s at"),
         "{shown}"
@@ -70,6 +110,7 @@ fn status_tells_what_the_clock_is_worth() {
     let shown = text(|out| status::print(&status, false, out));
     assert!(shown.contains("clock         provisional; set by"), "{shown}");
     assert!(shown.contains("; 2 events wait for the time of day\n"), "{shown}");
+    assert!(shown.contains("- 2 events wait for the time of day, as the clock is not set yet"), "{shown}");
 }
 
 #[test]

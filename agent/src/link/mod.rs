@@ -28,9 +28,10 @@ use tokio::sync::Notify;
 pub(crate) use self::backoff::Backoff;
 use self::intake::Intake;
 use self::session::{Session, SessionEnd};
-pub use self::stats::{LinkSnapshot, LinkStats};
+pub use self::stats::{LinkSnapshot, LinkStats, Trouble};
 use crate::config::Config;
 use crate::pipeline::{Input, Outgoing};
+use crate::service::Heartbeat;
 
 /// Why the link can't work with this configuration.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,7 @@ pub enum LinkError {
 pub struct LinkHandle {
     wake: Arc<Notify>,
     stats: Arc<LinkStats>,
+    heartbeat: Heartbeat,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -90,6 +92,12 @@ impl LinkHandle {
         Arc::clone(&self.stats)
     }
 
+    /// The link's sign of life; a link that is down lives.
+    #[must_use]
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
+    }
+
     /// Waits until the link has said good-bye; `stop` must have been set. Takes two seconds at most.
     pub fn join(self) {
         self.wake.notify_one();
@@ -108,6 +116,7 @@ struct Link {
     wake: Arc<Notify>,
     stats: Arc<LinkStats>,
     stop: Arc<AtomicBool>,
+    heartbeat: Heartbeat,
 }
 
 /// Starts the link, or none if the configuration names no broker.
@@ -120,10 +129,17 @@ pub fn start(
     queue: SyncSender<Input>,
     stop: Arc<AtomicBool>,
 ) -> Result<LinkHandle, LinkError> {
-    let (wake, stats) = (Arc::new(Notify::new()), Arc::new(LinkStats::default()));
-    let mut handle = LinkHandle { wake: Arc::clone(&wake), stats: Arc::clone(&stats), thread: None };
+    let (wake, stats, heartbeat) =
+        (Arc::new(Notify::new()), Arc::new(LinkStats::default()), Heartbeat::default());
+    let mut handle = LinkHandle {
+        wake: Arc::clone(&wake),
+        stats: Arc::clone(&stats),
+        heartbeat: heartbeat.clone(),
+        thread: None,
+    };
     if config.link.broker.is_empty() {
         tracing::info!("no `link.broker` is set: frames stay in the outbox");
+        heartbeat.excuse();
         return Ok(handle);
     }
     let tail: Tail = config.tail.parse().map_err(LinkError::Tail)?;
@@ -135,8 +151,11 @@ pub fn start(
         .build()
         .map_err(LinkError::Thread)?;
     let intake = Intake::new(queue);
-    let mut link = Link { config: config.clone(), tail, database, intake, wake, stats, stop };
-    let body = move || runtime.block_on(link.run());
+    let mut link = Link { config: config.clone(), tail, database, intake, wake, stats, stop, heartbeat };
+    let body = move || {
+        runtime.block_on(link.run());
+        link.heartbeat.excuse();
+    };
     let thread = std::thread::Builder::new().name("link".to_owned()).spawn(body);
     handle.thread = Some(thread.map_err(LinkError::Thread)?);
     Ok(handle)
@@ -159,16 +178,20 @@ impl Link {
                 last_problem.clear();
             }
             let problem = error.explained(&self.config.link);
+            let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+            let pause = backoff.after_failure(random);
+            self.stats.failed(&problem, pause);
             if problem != last_problem {
                 tracing::warn!("the link is down: {problem}; it will be tried again until it works");
                 last_problem = problem;
             }
-            let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-            self.pause(backoff.after_failure(random)).await;
+            self.pause(pause).await;
         }
     }
 
+    /// Every loop of the link asks this, and whoever asks is alive.
     fn stopped(&self) -> bool {
+        self.heartbeat.beat();
         self.stop.load(Ordering::Relaxed)
     }
 

@@ -257,6 +257,9 @@ impl<'a> Session<'a> {
     }
 
     fn happened(&mut self, event: Event) -> Result<(), SessionError> {
+        if matches!(event, Event::Incoming(_)) {
+            self.link.stats.heard();
+        }
         match event {
             Event::Incoming(Incoming::ConnAck(_)) => self.welcomed(),
             Event::Incoming(Incoming::Publish(publish)) => {

@@ -1,6 +1,10 @@
 //! What the link tells `status`.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// Counters that the link writes and anyone reads.
 #[derive(Debug, Default)]
@@ -9,6 +13,17 @@ pub struct LinkStats {
     last_connected: AtomicI64,
     messages: AtomicU64,
     bytes: AtomicU64,
+    last_heard: AtomicI64,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What went wrong the last time.
+    pub error: String,
+    /// Unix seconds of the next attempt.
+    pub next_attempt: i64,
 }
 
 /// The counters at one moment.
@@ -37,8 +52,32 @@ impl LinkStats {
         }
     }
 
+    /// Unix seconds of the last word from the broker.
+    #[must_use]
+    pub fn last_heard(&self) -> Option<i64> {
+        Some(self.last_heard.load(Ordering::Relaxed)).filter(|at| *at > 0)
+    }
+
+    /// Why there is no connection; none while there is one, or the first is being made.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn heard(&self) {
+        self.last_heard.store(now_seconds(), Ordering::Relaxed);
+    }
+
+    pub(super) fn failed(&self, error: &str, pause: Duration) {
+        let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
+        let trouble =
+            Trouble { error: error.to_owned(), next_attempt: now_seconds().saturating_add(seconds) };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+    }
+
     pub(super) fn connected(&self) {
-        self.last_connected.store(crate::sources::now().seconds().0, Ordering::Relaxed);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.last_connected.store(now_seconds(), Ordering::Relaxed);
         self.connected.store(true, Ordering::Relaxed);
     }
 
@@ -50,4 +89,8 @@ impl LinkStats {
         self.messages.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
+}
+
+fn now_seconds() -> i64 {
+    crate::sources::now().seconds().0
 }

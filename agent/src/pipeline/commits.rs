@@ -45,6 +45,7 @@ impl<C: Clock> Engine<C> {
             let wait = self.retry_wait(failures).filter(|_| !error.is_corrupt());
             let Some(wait) = wait else { return Err(error) };
             tracing::error!("a commit failed and will be tried again in {wait:?}: {error}");
+            self.heartbeat.beat_again_within(wait);
             std::thread::sleep(wait);
             failures += 1;
         }

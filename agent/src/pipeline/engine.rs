@@ -19,6 +19,7 @@ use super::state::State;
 use super::timekeeping::Timekeeper;
 use super::watermark::Moment;
 use super::{Input, Outgoing, timing};
+use crate::service::Heartbeat;
 use crate::sources::{DatedBy, EventBatch};
 use crate::store::{
     BootId, BootMillis, ClockRecord, Counter, Found, Founded, GroupWriter, Store, StoreError,
@@ -62,6 +63,7 @@ pub struct Engine<C> {
     pub(super) outgoing: Outgoing,
     /// Set when the process shall end: a commit that fails is not tried for ever then.
     pub(super) stop: Arc<AtomicBool>,
+    pub(super) heartbeat: Heartbeat,
     /// When losses were last reported and retention last looked, by the boot clock.
     pub(super) last_report: Duration,
     pub(super) last_housekeeping: Duration,
@@ -93,12 +95,13 @@ impl<C: Clock> Engine<C> {
     /// # Errors
     /// When that is not possible either.
     pub fn start_anew(self, what: String) -> Result<Self, StoreError> {
-        let Self { settings, clock, path, store, stop, outgoing, keeper, boot, .. } = self;
+        let Self { settings, clock, path, store, stop, outgoing, keeper, boot, heartbeat, .. } = self;
         let founded = Founded { announced: false, ..timing::founded(&clock, &settings.clock) };
         let opened = store.replace(what, founded)?;
         let mut engine = Self::with_store(path, settings, clock, stop, opened);
         engine.outgoing = outgoing;
         engine.boot = boot;
+        engine.heartbeat = heartbeat;
         engine.restore(Some(keeper))?;
         Ok(engine)
     }
@@ -131,6 +134,7 @@ impl<C: Clock> Engine<C> {
             models: Models::default(),
             outgoing: Arc::new(|| ()),
             stop,
+            heartbeat: Heartbeat::default(),
             last_report: since_boot,
             last_housekeeping: since_boot,
         }
@@ -176,13 +180,24 @@ impl<C: Clock> Engine<C> {
         self.outgoing = outgoing;
     }
 
+    /// The engine's sign of life: it shows up when the next input comes or something is due, and in between only for
+    /// as long as a commit that fails waits.
+    #[must_use]
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
+    }
+
     /// Works until [`Input::Shutdown`], or until every sender is gone, and commits what there is.
     ///
     /// # Errors
     /// When the database is damaged, or fails while the process ends.
     pub fn run(&mut self, queue: &Receiver<Input>) -> Result<(), StoreError> {
         loop {
-            match queue.recv_timeout(self.wait()) {
+            let wait = self.wait();
+            self.heartbeat.beat_again_within(wait);
+            let input = queue.recv_timeout(wait);
+            self.heartbeat.beat();
+            match input {
                 Ok(Input::Shutdown) | Err(RecvTimeoutError::Disconnected) => return self.leave(),
                 Ok(input) => self.take(input)?,
                 Err(RecvTimeoutError::Timeout) => {}

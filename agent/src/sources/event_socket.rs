@@ -15,7 +15,7 @@ use cabinwatch_shared::wire::LossReason;
 
 use super::DatedBy;
 use super::clock::now;
-use super::outlet::{BATCH_EVENTS, Fault, LINGER, Outlet, STOP_CHECK};
+use super::outlet::{BATCH_EVENTS, Fault, LINGER, Leaving, Outlet, STOP_CHECK};
 use super::producers::Producers;
 use super::socket::{bind_unix, wait_readable};
 use super::taker::{Receipt, Taker};
@@ -40,6 +40,7 @@ pub(super) fn run(
     let mut taker = Taker::new(outlet, producers, DatedBy::Machine);
     let mut replies = Vec::new();
     let mut since: Option<Instant> = None;
+    let mut leaving = Leaving::new(outlet);
     // One byte more than allowed, to tell a datagram that just fits from one that was cut.
     let mut buffer = vec![0; max_bytes + 1];
     loop {
@@ -48,7 +49,9 @@ pub(super) fn run(
             promise_replies(&mut taker, &socket, &mut replies);
             taker.hand_over(None)?;
             since = None;
-            outlet.check()?;
+        }
+        if since.is_none() {
+            leaving.look()?;
         }
         match socket.recv_from(&mut buffer) {
             Ok((length, from)) => {
@@ -59,9 +62,8 @@ pub(super) fn run(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // Only an empty socket is left behind: what lies in it would be gone with it.
                 if since.is_none() {
-                    outlet.check()?;
+                    leaving.found_empty()?;
                 }
                 let longest = waited.map_or(STOP_CHECK, |waited| LINGER.saturating_sub(waited));
                 wait_readable(&*socket, longest).map_err(fault("cannot wait for"))?;

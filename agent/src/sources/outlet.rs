@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::EventBatch;
 use crate::link::Backoff;
 use crate::pipeline::Input;
+use crate::service::Heartbeat;
 
 /// A batch is handed over when it holds this many events…
 pub(super) const BATCH_EVENTS: usize = 512;
@@ -16,6 +17,9 @@ pub(super) const BATCH_EVENTS: usize = 512;
 pub(super) const LINGER: Duration = Duration::from_millis(5);
 /// How soon a waiting source notices that the agent stops.
 pub(super) const STOP_CHECK: Duration = Duration::from_millis(200);
+
+/// How long a sender that never pauses may hold up a stop.
+const LONGEST_EMPTYING: Duration = Duration::from_secs(1);
 
 const SHORTEST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -49,23 +53,44 @@ impl Fault {
 pub(super) struct Outlet {
     queue: SyncSender<Input>,
     stop: Arc<AtomicBool>,
+    heartbeat: Heartbeat,
 }
 
 impl Outlet {
     pub(super) fn new(queue: SyncSender<Input>, stop: Arc<AtomicBool>) -> Self {
-        Self { queue, stop }
+        Self { queue, stop, heartbeat: Heartbeat::default() }
+    }
+
+    /// The same way for one more source, and that source's own sign of life.
+    pub(super) fn for_another_source(&self) -> (Self, Heartbeat) {
+        let heartbeat = Heartbeat::default();
+        let outlet =
+            Self { queue: self.queue.clone(), stop: Arc::clone(&self.stop), heartbeat: heartbeat.clone() };
+        (outlet, heartbeat)
+    }
+
+    /// Waits for another thread, which has to answer for how long it takes.
+    pub(super) fn wait_for_another<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.heartbeat.excuse();
+        let result = wait();
+        self.heartbeat.beat();
+        result
     }
 
     /// Hands a batch over, leaving an empty one. Blocks while the queue is full: the source then reads nothing, and
     /// the kernel makes the sender wait.
     pub(super) fn send(&self, batch: &mut EventBatch) -> Result<(), Fault> {
         if batch.is_empty() {
+            self.heartbeat.beat();
             return Ok(());
         }
-        self.queue.send(Input::Batch(std::mem::take(batch))).map_err(|_| Fault::Stopped)
+        let batch = Input::Batch(std::mem::take(batch));
+        self.wait_for_another(|| self.queue.send(batch).map_err(|_| Fault::Stopped))
     }
 
+    /// Every source asks this time and again, and whoever asks is alive.
     pub(super) fn check(&self) -> Result<(), Fault> {
+        self.heartbeat.beat();
         if self.stop.load(Ordering::Relaxed) { Err(Fault::Stopped) } else { Ok(()) }
     }
 
@@ -101,5 +126,33 @@ impl Outlet {
                 return;
             }
         }
+    }
+}
+
+/// How a source that reads a socket leaves: with the socket, what lies in it would be gone, so it is emptied first.
+pub(super) struct Leaving<'a> {
+    outlet: &'a Outlet,
+    since: Option<Instant>,
+}
+
+impl<'a> Leaving<'a> {
+    pub(super) fn new(outlet: &'a Outlet) -> Self {
+        Self { outlet, since: None }
+    }
+
+    /// Asked before the socket is read: what was sent before the agent was stopped lies in it by then.
+    pub(super) fn look(&mut self) -> Result<(), Fault> {
+        if let Err(stopped) = self.outlet.check() {
+            let since = self.since.get_or_insert_with(Instant::now);
+            if since.elapsed() > LONGEST_EMPTYING {
+                return Err(stopped);
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing lay in the socket, and nothing of it waits to be handed over.
+    pub(super) fn found_empty(&self) -> Result<(), Fault> {
+        if self.since.is_some() { Err(Fault::Stopped) } else { Ok(()) }
     }
 }

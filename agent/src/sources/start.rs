@@ -18,6 +18,7 @@ use super::{event_socket, log_lines::SharedInterpreter, replay, spool, syslog, t
 use crate::config::Config;
 use crate::pipeline::Input;
 use crate::rules::{Hints, Interpreter, RuleError, RuleSet};
+use crate::service::Watched;
 
 /// Why the sources can't work with this configuration.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,7 @@ pub enum SourceError {
 #[derive(Debug)]
 pub struct SourceThreads {
     threads: Vec<(String, JoinHandle<()>)>,
+    watched: Vec<Watched>,
 }
 
 impl SourceThreads {
@@ -65,6 +67,12 @@ impl SourceThreads {
                 );
             }
         }
+    }
+
+    /// The sign of life of each. It begins when the source listens, or has said why it can't.
+    #[must_use]
+    pub fn watched(&self) -> Vec<Watched> {
+        self.watched.clone()
     }
 
     /// Whether all have ended by themselves: only replays do.
@@ -82,6 +90,7 @@ struct Starter {
     cursors: HashMap<String, Vec<u8>>,
     max_line_bytes: usize,
     threads: Vec<(String, JoinHandle<()>)>,
+    watched: Vec<Watched>,
 }
 
 /// Starts all sources. `cursors` is what the store holds; a full queue makes them wait.
@@ -111,6 +120,7 @@ pub fn start(
         cursors,
         max_line_bytes: sources.max_line_bytes as usize,
         threads: Vec::new(),
+        watched: Vec::new(),
     };
     if is_set(&sources.spool) {
         starter.spool(&sources.spool)?;
@@ -121,7 +131,7 @@ pub fn start(
     syslog.into_iter().try_for_each(|address| starter.syslog(address))?;
     sources.tail.iter().try_for_each(|path| starter.tail(path))?;
     replays.into_iter().try_for_each(|(path, speed)| starter.replay(path, speed))?;
-    Ok(SourceThreads { threads: starter.threads })
+    Ok(SourceThreads { threads: starter.threads, watched: starter.watched })
 }
 
 fn is_set(path: &Path) -> bool {
@@ -138,58 +148,64 @@ fn syslog_addresses(sockets: &[PathBuf], udp: &[String]) -> Result<Vec<SyslogAdd
 }
 
 impl Starter {
-    fn thread(&mut self, name: String, body: impl FnOnce(&str) + Send + 'static) -> Result<(), SourceError> {
+    fn thread(
+        &mut self,
+        name: String,
+        body: impl FnOnce(&str, &Outlet) + Send + 'static,
+    ) -> Result<(), SourceError> {
+        let (outlet, heartbeat) = self.outlet.for_another_source();
+        self.watched.push(Watched { name: name.clone(), heartbeat: heartbeat.clone() });
         let inner = name.clone();
-        let thread = std::thread::Builder::new().name("source".to_owned()).spawn(move || body(&inner));
+        let run = move || {
+            body(&inner, &outlet);
+            heartbeat.excuse();
+        };
+        let thread = std::thread::Builder::new().name("source".to_owned()).spawn(run);
         let thread = thread.map_err(|source| SourceError::Thread { name: name.clone(), source })?;
         self.threads.push((name, thread));
         Ok(())
     }
 
     fn event_socket(&mut self, path: &Path) -> Result<(), SourceError> {
-        let (outlet, producers, max) =
-            (self.outlet.clone(), Arc::clone(&self.producers), self.max_line_bytes);
+        let (producers, max) = (Arc::clone(&self.producers), self.max_line_bytes);
         let path = path.to_owned();
-        self.thread(format!("event socket {}", path.display()), move |name| {
-            outlet.supervise(name, || event_socket::run(&path, max, &producers, &outlet));
+        self.thread(format!("event socket {}", path.display()), move |name, outlet| {
+            outlet.supervise(name, || event_socket::run(&path, max, &producers, outlet));
         })
     }
 
     fn spool(&mut self, folder: &Path) -> Result<(), SourceError> {
-        let (outlet, producers, max) =
-            (self.outlet.clone(), Arc::clone(&self.producers), self.max_line_bytes);
+        let (producers, max) = (Arc::clone(&self.producers), self.max_line_bytes);
         let cursor = self.cursors.get(spool::CURSOR_NAME).cloned();
         let folder = folder.to_owned();
-        self.thread(format!("spool {}", folder.display()), move |name| {
-            let mut source = SpoolSource::new(&folder, max, &producers, &outlet, cursor.as_ref());
+        self.thread(format!("spool {}", folder.display()), move |name, outlet| {
+            let mut source = SpoolSource::new(&folder, max, &producers, outlet, cursor.as_ref());
             outlet.supervise(name, || source.run());
         })
     }
 
     fn syslog(&mut self, address: SyslogAddress) -> Result<(), SourceError> {
-        let (outlet, interpreter, max) =
-            (self.outlet.clone(), Arc::clone(&self.interpreter), self.max_line_bytes);
-        self.thread(address.name(), move |name| {
-            outlet.supervise(name, || syslog::run(&address, max, &interpreter, &outlet));
+        let (interpreter, max) = (Arc::clone(&self.interpreter), self.max_line_bytes);
+        self.thread(address.name(), move |name, outlet| {
+            outlet.supervise(name, || syslog::run(&address, max, &interpreter, outlet));
         })
     }
 
     fn tail(&mut self, path: &Path) -> Result<(), SourceError> {
-        let (outlet, interpreter, max) =
-            (self.outlet.clone(), Arc::clone(&self.interpreter), self.max_line_bytes);
+        let (interpreter, max) = (Arc::clone(&self.interpreter), self.max_line_bytes);
         let cursor = self.cursors.get(&tail::cursor_name(path)).cloned();
         let path = path.to_owned();
-        self.thread(format!("tail {}", path.display()), move |name| {
-            let mut source = Tail::new(&path, max, &interpreter, &outlet, cursor.as_ref());
+        self.thread(format!("tail {}", path.display()), move |name, outlet| {
+            let mut source = Tail::new(&path, max, &interpreter, outlet, cursor.as_ref());
             outlet.supervise(name, || source.run());
         })
     }
 
     fn replay(&mut self, path: PathBuf, speed: Speed) -> Result<(), SourceError> {
-        let (outlet, max) = (self.outlet.clone(), self.max_line_bytes);
+        let max = self.max_line_bytes;
         let cursor = self.cursors.get(&replay::cursor_name(&path)).cloned();
-        self.thread(format!("replay {}", path.display()), move |name| {
-            let mut source = Replay::new(&path, speed, max, &outlet, cursor.as_ref());
+        self.thread(format!("replay {}", path.display()), move |name, outlet| {
+            let mut source = Replay::new(&path, speed, max, outlet, cursor.as_ref());
             outlet.supervise(name, || source.run());
         })
     }

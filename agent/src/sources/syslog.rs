@@ -14,7 +14,7 @@ use super::EventBatch;
 use super::clock::now;
 use super::lines;
 use super::log_lines::{SharedInterpreter, take_line};
-use super::outlet::{BATCH_EVENTS, Fault, LINGER, Outlet, STOP_CHECK};
+use super::outlet::{BATCH_EVENTS, Fault, LINGER, Leaving, Outlet, STOP_CHECK};
 use super::socket::{bind_unix, wait_readable};
 
 /// UDP drops what finds no room, so there is room for a burst.
@@ -83,6 +83,7 @@ pub(super) fn run(
     let socket = address.open().map_err(fault("cannot open"))?;
     let mut batch = EventBatch::default();
     let mut since: Option<Instant> = None;
+    let mut leaving = Leaving::new(outlet);
     let mut taken = 0;
     let mut buffer = vec![0; max_bytes + 1];
     loop {
@@ -90,7 +91,9 @@ pub(super) fn run(
         if taken >= BATCH_EVENTS || waited.is_some_and(|waited| waited >= LINGER) {
             outlet.send(&mut batch)?;
             (since, taken) = (None, 0);
-            outlet.check()?;
+        }
+        if since.is_none() {
+            leaving.look()?;
         }
         match socket.receive(&mut buffer) {
             Ok(length) => {
@@ -102,9 +105,8 @@ pub(super) fn run(
                 take_line(interpreter, line, now(), &mut batch);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // Only an empty socket is left behind: what lies in it would be gone with it.
                 if since.is_none() {
-                    outlet.check()?;
+                    leaving.found_empty()?;
                 }
                 let longest = waited.map_or(STOP_CHECK, |waited| LINGER.saturating_sub(waited));
                 wait_readable(&socket, longest).map_err(fault("cannot wait for"))?;

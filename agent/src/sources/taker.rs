@@ -41,9 +41,10 @@ impl<'a> Taker<'a> {
         let (identity, event) = json::parse(text, arrival);
         let mut receipt = None;
         if let Some(identity) = identity {
-            let held = self
-                .held
-                .get_or_insert_with(|| self.producers.lock().unwrap_or_else(PoisonError::into_inner));
+            let (outlet, producers) = (self.outlet, self.producers);
+            let held = self.held.get_or_insert_with(|| {
+                outlet.wait_for_another(|| producers.lock().unwrap_or_else(PoisonError::into_inner))
+            });
             match held.take(&identity.producer, identity.seq, arrival.seconds()) {
                 Verdict::New => {}
                 Verdict::Seen => {

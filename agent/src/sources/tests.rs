@@ -304,7 +304,7 @@ fn a_full_queue_makes_the_sender_wait_and_loses_nothing() {
 fn what_has_been_sent_before_a_stop_is_handed_over() {
     let mut bench = Bench::with_event_socket();
     let sender = bench.sender();
-    for _ in 0..5 {
+    for _ in 0..30 {
         let batch: Vec<_> = std::iter::repeat_n(br#"{"edr_point":"DNS","state":"SUCCESS"}"#, 5).collect();
         batch.iter().for_each(|event| assert!(sender.send(*event).is_ok()));
         let (engine, threads, stop) = bench.running.take().expect("running");
