@@ -165,6 +165,9 @@ fn replies_are_these_bytes() {
     assert_eq!(out, [1, 0, 0, 1, 2, 3, 4, 5, 6]);
     assert_eq!(LinkState::parse(&[1, 1]), Ok(LinkState::Offline));
     assert_eq!(LinkState::parse(&[1, 1, 0]), Err(WireError::Trailing));
+    let mut out = Vec::new();
+    LinkState::Away { seconds: 3600 }.write(&mut out).expect("encodes");
+    assert_eq!(out, [1, 2, 0x90, 0x1c]);
 }
 
 #[test]
