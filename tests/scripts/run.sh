@@ -13,7 +13,7 @@ export CARGO_TERM_PROGRESS_WHEN=never
 readonly LOG=.cache/test-stage.log
 # What is run, in this order: cheap and telling first, then what needs the programs.
 readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo
-    operations smtp kill mosquitto cassandra hdfs faults deploy)
+    operations smtp kill link mosquitto cassandra hdfs faults deploy)
 
 passed=0
 failed=0
@@ -66,6 +66,7 @@ stage_demo() { end_to_end demo; }
 stage_operations() { end_to_end operations; }
 stage_deploy() { tests/deploy/prepare.sh && .cache/deploy/venv/bin/pytest --quiet tests/deploy; }
 stage_kill() { end_to_end kill; }
+stage_link() { end_to_end link; }
 stage_mosquitto() { end_to_end mosquitto; }
 stage_cassandra() { cargo test --locked --workspace --test cassandra; }
 stage_hdfs() { end_to_end hdfs; }

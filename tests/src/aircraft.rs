@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::program::{Ended, Running, agent};
+use crate::satellite::Satellite;
 use crate::wait::eventually;
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -87,6 +88,26 @@ impl Aircraft {
     /// Starts the agent; returns at once.
     pub fn start(&mut self) {
         self.running = Some(Running::start(&mut self.command("run"), &self.folder.join("agent.log")));
+    }
+
+    /// Starts the agent behind a satellite line; returns at once.
+    pub fn start_behind(&mut self, satellite: &Satellite) {
+        let mut command = satellite.aboard(&self.command("run"));
+        self.running = Some(Running::start(&mut command, &self.folder.join("agent.log")));
+    }
+
+    /// Writes another configuration: TOML, all of it.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn configure(&self, config: &str) {
+        fs::write(self.config(), config).expect("the configuration can be written");
+    }
+
+    /// The most memory the agent has ever had resident, in KiB; 0 while it does not run.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.running.as_ref().map_or(0, Running::peak_memory)
     }
 
     /// Waits until a unix socket or UDP port of the agent's is there.

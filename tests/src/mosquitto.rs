@@ -145,6 +145,12 @@ impl FleetBroker {
         format!("mqtts://localhost:{}", self.ports.0)
     }
 
+    /// The port of that.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.ports.0
+    }
+
     /// Where the ground connects.
     #[must_use]
     pub fn ground_url(&self) -> String {
@@ -212,6 +218,16 @@ impl FleetBroker {
         if let Some(running) = self.running.take() {
             running.stop();
         }
+    }
+
+    /// Stops it in its tracks, its connections open, until [`Self::thaw`].
+    pub fn freeze(&self) {
+        self.running.iter().for_each(Running::freeze);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.running.iter().for_each(Running::thaw);
     }
 
     /// Makes a running broker read its access list and passwords anew.
