@@ -3,29 +3,35 @@
 //!
 //! `cargo bench -p cabinwatch-tests --bench link_budget` after a release build of both programs.
 
+use std::error::Error;
 use std::thread;
 
-use cabinwatch_tests::link_budget::{Cost, Mode, measure, measure_json};
+use cabinwatch_tests::link_budget::{Cost, Json, Mode, measure, measure_json};
 
 const MOST_IN_ALL: u64 = 60_000;
 const MOST_PAYLOAD: u64 = 25_000;
 const LEAST_RATIO: f64 = 20.0;
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     println!("a day of 176 windows with 40 fault keys each, over 6 legs; bytes, both ways");
     let scheduled = thread::spawn(|| measure(Mode::Scheduled));
-    let by_row = thread::spawn(|| measure_json(true));
+    let by_row = thread::spawn(|| measure_json(Json::Rows));
     let kept = measure(Mode::Kept);
-    let scheduled = scheduled.join().expect("the day ends well");
-    let (by_window, by_row) = (measure_json(false), by_row.join().expect("the day ends well"));
+    let scheduled = scheduled.join().map_err(|_| "the scheduled day did not end well")?;
+    let jsons = [
+        ("JSON, no scores, by window", measure_json(Json::Windows)),
+        ("JSON, by window", measure_json(Json::FullWindows)),
+        ("JSON, by row", by_row.join().map_err(|_| "the rows were not sent")?),
+    ];
     println!(
-        "\n{:<26}{:>12}{:>9}{:>9}{:>9}{:>9}{:>10}{:>9}",
-        "", "connections", "frames", "MQTT", "TLS", "TCP/IP", "total", "packets"
+        "\n{:<28}{:>12}{:>10}{:>9}{:>9}{:>9}{:>10}{:>9}",
+        "", "connections", "payload", "MQTT", "TLS", "TCP/IP", "total", "packets"
     );
     print("scheduled", &scheduled);
     print("kept", &kept);
-    println!("{:<26}{:>12}{:>9}{:>46}", "JSON, a message a window", 6, by_window.0, by_window.1);
-    println!("{:<26}{:>12}{:>9}{:>46}", "JSON, a message a row", 6, by_row.0, by_row.1);
+    for (name, (payload, total)) in jsons {
+        println!("{name:<28}{:>12}{payload:>10}{total:>37}", 6);
+    }
     println!("\n{:<44}{:>10}{:>10}", "scheduled", "target", "measured");
     println!("{:<44}{:>10}{:>10}", "bytes a day in all, at most", MOST_IN_ALL, scheduled.total());
     println!("{:<44}{:>10}{:>10}", "bytes of frames a day, at most", MOST_PAYLOAD, scheduled.frames);
@@ -34,16 +40,17 @@ fn main() {
         println!("{:<44}{LEAST_RATIO:>10.1}{ratio:>10.1}", format!("{name}: times as much, at least"));
     }
     for (name, cost) in [("scheduled", &scheduled), ("kept", &kept)] {
-        println!("\nMQTT, {name}: {:<20}{:>9}{:>9}{:>9}", "", "packets", "bytes", "payload");
+        println!("\n{:<32}{:>9}{:>9}{:>9}", format!("MQTT, {name}"), "packets", "bytes", "payload");
         for (packet, tally) in &cost.meter {
-            println!("  {packet:<30}{:>9}{:>9}{:>9}", tally.packets, tally.bytes, tally.payload);
+            println!("{packet:<32}{:>9}{:>9}{:>9}", tally.packets, tally.bytes, tally.payload);
         }
     }
+    Ok(())
 }
 
 fn print(name: &str, cost: &Cost) {
     println!(
-        "{name:<26}{:>12}{:>9}{:>9}{:>9}{:>9}{:>10}{:>9}",
+        "{name:<28}{:>12}{:>10}{:>9}{:>9}{:>9}{:>10}{:>9}",
         cost.connections,
         cost.frames,
         cost.mqtt,

@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cabinwatch_shared::tail::{NotATail, Tail};
-use cabinwatch_shared::wire::{AgentStatus, WireError};
+use cabinwatch_shared::wire::{AgentStatus, Committed, WireError};
 use cabinwatch_tls::TlsError;
 use tokio::sync::Notify;
 
@@ -117,8 +117,8 @@ struct Link {
     stop: Arc<AtomicBool>,
     tls: TlsMemory,
     alarms: AlarmWatch,
-    /// Whether the last scheduled contact ended with everything stored on the ground.
-    settled: bool,
+    /// What the ground had stored at the end of the last scheduled contact, if that was all there was.
+    settled: Option<Committed>,
     /// What the ground was told of us last, but for the numbers that always change.
     said: Option<AgentStatus>,
 }
@@ -151,7 +151,7 @@ pub fn start(
     let intake = Intake::new(queue);
     let alarms = AlarmWatch::new(config.link.every_seconds);
     let config = config.clone();
-    let (settled, said) = (false, None);
+    let (settled, said) = (None, None);
     let mut link = Link { config, tail, database, intake, wake, stats, stop, tls, alarms, settled, said };
     let body = move || runtime.block_on(link.run());
     let thread = std::thread::Builder::new().name("link".to_owned()).spawn(body);
@@ -178,7 +178,7 @@ impl Link {
                 backoff.held(held);
                 last_problem.clear();
             }
-            self.settled &= matches!(reason, EndReason::Done);
+            self.settled = self.settled.filter(|_| matches!(reason, EndReason::Done));
             let error = match reason {
                 EndReason::Stopped => return,
                 EndReason::Done => {

@@ -95,7 +95,7 @@ impl<'a> Session<'a> {
         match reason {
             EndReason::Stopped => session.farewell(&LinkState::Offline, HASTY_FAREWELL).await,
             EndReason::Done => {
-                session.link.settled = session.has_all_committed();
+                session.link.settled = session.settled();
                 let seconds = session.link.config.link.every_seconds;
                 session.farewell(&LinkState::Away { seconds }, FAREWELL).await;
             }
@@ -164,9 +164,11 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn has_all_committed(&self) -> bool {
-        let progress = self.sender.as_ref().zip(self.outbox.bounds().ok());
-        progress.is_some_and(|(sender, bounds)| sender.progress(bounds) == Progress::Committed)
+    /// The newest frame, if the ground has stored it and all before it.
+    fn settled(&self) -> Option<Committed> {
+        let (sender, bounds) = self.sender.as_ref().zip(self.outbox.bounds().ok())?;
+        let all = sender.progress(bounds) == Progress::Committed;
+        all.then_some(Committed { stream: self.stream, seq: bounds.newest })
     }
 
     fn check_progress(&self) -> Result<(), SessionError> {
@@ -269,16 +271,24 @@ impl<'a> Session<'a> {
     /// to hear before we send; where we have nothing to send, a subscription makes sure that we hear what there is.
     fn welcomed(&mut self, is_known: bool) -> Result<(), SessionError> {
         let (bounds, now) = (self.outbox.bounds()?, Instant::now());
-        let resumes = is_known && self.link.settled && bounds.oldest <= bounds.newest;
+        let settled = self
+            .link
+            .settled
+            .filter(|settled| is_known && settled.stream == self.stream && settled.seq < bounds.newest);
+        let resumes = settled.is_some();
         let link = &self.link.config.link;
         let limits = Limits {
             drain_bytes_per_second: link.drain_bytes_per_second,
             resend_after: Duration::from_secs(link.resend_seconds.max(1)),
-            ack_wait: if resumes { Duration::ZERO } else { ACK_WAIT },
+            ack_wait: ACK_WAIT,
             in_flight: IN_FLIGHT,
             backlog_in_flight: BACKLOG_IN_FLIGHT,
         };
-        self.sender = Some(Sender::new(limits, bounds, now));
+        let mut sender = Sender::new(limits, bounds, now);
+        if let Some(settled) = settled {
+            sender.committed(settled.seq, now);
+        }
+        self.sender = Some(sender);
         self.connected_at = Some(now);
         (self.progress_at, self.news_at) = (now, now);
         self.link.stats.connected();
