@@ -114,7 +114,13 @@ pub struct LinkConfig {
     pub client_certificate: PathBuf,
     /// PEM file with that certificate's private key.
     pub client_key: PathBuf,
-    /// Seconds between signs of life.
+    /// Whether the connection is kept or made now and then.
+    pub mode: LinkMode,
+    /// In `scheduled` mode: seconds from one contact to the next.
+    pub every_seconds: u32,
+    /// In `scheduled` mode: a window that raises a new alarm is a reason to connect at once.
+    pub wake_on_alarm: bool,
+    /// Seconds without a packet after which one is sent to see whether the line still holds.
     pub keep_alive_seconds: u16,
     /// First wait before connecting again, in milliseconds; doubles, with jitter, up to the next.
     pub backoff_min_millis: u64,
@@ -128,6 +134,16 @@ pub struct LinkConfig {
     pub resend_seconds: u64,
     /// A client that gets nothing done for this many seconds is thrown away and built anew.
     pub stuck_seconds: u64,
+}
+
+/// When there is a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkMode {
+    /// Always, as far as the line allows: each window goes down when it closes.
+    Kept,
+    /// Now and then: connect, send what has gathered, hear what the ground has stored, leave.
+    Scheduled,
 }
 
 /// Which models are taken.
@@ -247,11 +263,14 @@ impl Default for LinkConfig {
             ca_file: PathBuf::new(),
             client_certificate: PathBuf::new(),
             client_key: PathBuf::new(),
-            keep_alive_seconds: 60,
+            mode: LinkMode::Kept,
+            every_seconds: 5400,
+            wake_on_alarm: true,
+            keep_alive_seconds: 600,
             backoff_min_millis: 500,
-            backoff_max_millis: 120_000,
-            drain_bytes_per_second: 4_000,
-            message_bytes: 16 << 10,
+            backoff_max_millis: 600_000,
+            drain_bytes_per_second: 6_000,
+            message_bytes: 64 << 10,
             resend_seconds: 120,
             stuck_seconds: 180,
         }

@@ -11,13 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
-use cabinwatch_agent::config::Config;
+use cabinwatch_agent::config::{Config, LinkMode};
 use cabinwatch_agent::link::{self, LinkHandle};
 use cabinwatch_agent::pipeline::Input;
 use cabinwatch_agent::store::{Change, Store};
+use cabinwatch_shared::model::{KeyIndex, ModelVersion};
 use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::verdict::Alarms;
 use cabinwatch_shared::wire::{
-    Committed, Encoding, Envelope, FrameSeq, Frames, LinkState, LossFrame, LossReason, StreamId, Topic,
+    Committed, Encoding, Envelope, FrameSeq, Frames, KnownRow, KnownRows, LinkState, LossFrame, LossReason,
+    StreamId, Topic, WindowFrame,
 };
 use rumqttc::{Broker, Client, Event, Incoming, MqttOptions, PublishOptions, QoS};
 
@@ -247,6 +250,24 @@ impl Agent {
             since: NOW,
             until: NOW,
         });
+        self.append(&frame, count);
+    }
+
+    /// Appends a window in which this key alarms.
+    fn write_alarm(&mut self, key: u32) {
+        let row = KnownRow { key: KeyIndex(key), fail: 9, alarms: Alarms { z: true, forest: true } };
+        let window = WindowFrame {
+            start: NOW,
+            length: 300,
+            model: ModelVersion(1),
+            points: heapless::Vec::new(),
+            known: KnownRows::pack([row]).expect("in order"),
+            spelled: heapless::Vec::new(),
+        };
+        self.append(&cabinwatch_shared::wire::Frame::Window(window), 1);
+    }
+
+    fn append(&mut self, frame: &cabinwatch_shared::wire::Frame<'_>, count: u64) {
         let mut bytes = Vec::new();
         frame.write(&mut bytes).expect("encodes");
         let frames = vec![bytes; count as usize];
@@ -370,6 +391,57 @@ fn a_published_model_is_offered_to_the_engine() {
             break;
         }
     }
+}
+
+const NEXT_CONTACT: u32 = 3600;
+
+fn on_schedule(config: &mut Config) {
+    config.link.mode = LinkMode::Scheduled;
+    config.link.every_seconds = NEXT_CONTACT;
+}
+
+#[test]
+fn a_scheduled_contact_ends_when_all_is_committed_and_says_when_the_next_one_is_due() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = Mosquitto::open(folder.path());
+    let ground = Ground::at(&broker);
+    let agent = Agent::start(folder.path(), broker.port, 10, on_schedule);
+    ground.until_frames(1..=agent.written);
+    ground.commit(agent.stream, agent.written);
+    ground.until_state(|state| *state == LinkState::Away { seconds: NEXT_CONTACT });
+    agent.until_committed(agent.written);
+    let stats = agent.link.as_ref().expect("running").stats();
+    let deadline = Instant::now() + DEADLINE;
+    while stats.snapshot().next_contact.is_none() {
+        assert!(Instant::now() < deadline, "{:?}", stats.snapshot());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!stats.snapshot().connected);
+    assert!(agent.stop() < Duration::from_secs(4), "the wait for the next contact is cut short");
+}
+
+#[test]
+fn between_contacts_a_new_alarm_is_a_reason_to_connect_and_the_same_one_again_is_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = Mosquitto::open(folder.path());
+    let ground = Ground::at(&broker);
+    let mut agent = Agent::start(folder.path(), broker.port, 1, on_schedule);
+    let contact = |agent: &Agent, frames: std::ops::RangeInclusive<u64>| {
+        let sizes = ground.until_frames(frames);
+        ground.commit(agent.stream, agent.written);
+        ground.until_state(|state| matches!(state, LinkState::Away { .. }));
+        agent.until_committed(agent.written);
+        sizes
+    };
+    contact(&agent, 1..=agent.written);
+    agent.write_alarm(4);
+    contact(&agent, agent.written..=agent.written);
+    // No reason to connect: neither a window without an alarm, nor one with the alarm that the ground knows.
+    agent.write(1);
+    agent.write_alarm(4);
+    agent.write_alarm(5);
+    let sizes = contact(&agent, agent.written - 2..=agent.written);
+    assert_eq!(sizes, [3], "all that gathered comes in one message");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod faults;
 mod gateway_logs;
 mod hdfs;
 mod kill;
+mod link;
 mod mosquitto;
 mod operations;
 mod readme;

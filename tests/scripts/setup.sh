@@ -41,6 +41,7 @@ missing_packages() {
     command -v podman >/dev/null && command -v buildah >/dev/null && [ -x /usr/lib/podman/netavark ] ||
         echo buildah podman runc netavark aardvark-dns iptables iproute2
     command -v debootstrap >/dev/null || echo debootstrap
+    command -v ip >/dev/null || echo iproute2
     command -v systemd-nspawn >/dev/null || echo systemd systemd-container
     command -v go >/dev/null || echo golang-go
 }

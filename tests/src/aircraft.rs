@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::flight::Target;
 use crate::process::Process;
 use crate::program::{Ended, agent};
+use crate::satellite::Satellite;
 use crate::wait::eventually;
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -54,6 +55,13 @@ impl Aircraft {
     pub fn with_program_for(self, target: Target) -> Self {
         let agent = agent_process(&self.folder, Some(target));
         Self { target: Some(target), agent, ..self }
+    }
+
+    /// The same aircraft behind a satellite line.
+    #[must_use]
+    pub fn behind(self, satellite: &Satellite) -> Self {
+        let command = satellite.aboard(&self.command("run"));
+        Self { agent: Process::new(command, &log_file(&self.folder)), ..self }
     }
 
     /// The `[sources]` section with an event socket and whatever else is wanted.
@@ -101,6 +109,14 @@ impl Aircraft {
         command(&self.folder, self.target, name)
     }
 
+    /// Writes another configuration: TOML, all of it.
+    ///
+    /// # Panics
+    /// When it can't be written.
+    pub fn configure(&self, config: &str) {
+        fs::write(self.config(), config).expect("the configuration can be written");
+    }
+
     /// Waits until a unix socket or UDP port of the agent's is there.
     ///
     /// # Panics
@@ -135,8 +151,12 @@ fn config_file(folder: &Path) -> PathBuf {
     folder.join("agent.toml")
 }
 
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("agent.log")
+}
+
 fn agent_process(folder: &Path, target: Option<Target>) -> Process {
-    Process::new(command(folder, target, "run"), &folder.join("agent.log"))
+    Process::new(command(folder, target, "run"), &log_file(folder))
 }
 
 fn command(folder: &Path, target: Option<Target>, name: &str) -> Command {

@@ -149,6 +149,12 @@ impl FleetBroker {
         format!("mqtts://localhost:{}", self.ports.0)
     }
 
+    /// The port of that.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.ports.0
+    }
+
     /// Where the ground connects.
     #[must_use]
     pub fn ground_url(&self) -> String {

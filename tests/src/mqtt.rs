@@ -76,7 +76,7 @@ impl Client {
     /// When the broker does not let us in.
     #[must_use]
     pub fn connect(access: &Access) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", access.port)).expect("the broker accepts connections");
+        let stream = TcpStream::connect(("localhost", access.port)).expect("the broker accepts connections");
         stream.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");
         let mut client = match &access.tls {
             None => Self(Box::new(stream)),

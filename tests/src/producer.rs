@@ -114,6 +114,8 @@ impl Producer {
                     self.try_send(datagram);
                 }
             }
+            // The next call listens again.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => panic!("the producer's socket broke: {error}"),
         }
     }

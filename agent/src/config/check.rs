@@ -101,6 +101,7 @@ impl LinkConfig {
         let problem =
             format!("is {:?}, but must be mqtt://HOST:PORT, mqtts://HOST:PORT or empty", self.broker);
         demand(self.broker.is_empty() || known_scheme, "link.broker", problem)?;
+        between("link.every_seconds", self.every_seconds, 1, 86_400)?;
         between("link.keep_alive_seconds", self.keep_alive_seconds, 5, 3600)?;
         between("link.backoff_min_millis", self.backoff_min_millis, 1, 3_600_000)?;
         between("link.backoff_max_millis", self.backoff_max_millis, self.backoff_min_millis, 86_400_000)?;

@@ -30,10 +30,15 @@ impl Backoff {
         bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 
+    /// The next failure starts from the shortest wait.
+    pub fn reset(&mut self) {
+        self.bound = self.shortest;
+    }
+
     /// Tells how long the connection that just ended had held.
     pub fn held(&mut self, duration: Duration) {
         if duration >= STABLE {
-            self.bound = self.shortest;
+            self.reset();
         }
     }
 }
@@ -70,6 +75,23 @@ mod tests {
         assert_eq!(longest_waits(&mut backoff, 1), [8]);
         backoff.held(STABLE);
         assert_eq!(longest_waits(&mut backoff, 2), [1, 2]);
+    }
+
+    #[test]
+    fn a_day_without_a_link_is_some_three_hundred_attempts() {
+        let link = crate::config::LinkConfig::default();
+        let mut backoff = Backoff::new(
+            Duration::from_millis(link.backoff_min_millis),
+            Duration::from_millis(link.backoff_max_millis),
+        );
+        // Nobody answers, so each attempt takes as long as it may.
+        let attempt = Duration::from_secs(30);
+        let (mut passed, mut attempts) = (Duration::ZERO, 0);
+        while passed < 86_400 * SECOND {
+            passed += attempt + backoff.after_failure(u32::MAX / 2);
+            attempts += 1;
+        }
+        assert!((250..300).contains(&attempts), "{attempts}");
     }
 
     #[test]

@@ -5,10 +5,14 @@
 //! [`sender`], which knows neither network nor clock; nothing is deleted here, the engine does that when it learns
 //! what the ground has committed.
 
+mod alarms;
 mod backoff;
 mod broker;
+mod error;
 mod intake;
+mod memory;
 mod message;
+mod poller;
 mod sender;
 mod session;
 mod stats;
@@ -21,17 +25,20 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cabinwatch_shared::tail::{NotATail, Tail};
-use cabinwatch_shared::wire::WireError;
+use cabinwatch_shared::wire::{AgentStatus, Committed, WireError};
 use cabinwatch_tls::TlsError;
 use tokio::sync::Notify;
 
+use self::alarms::AlarmWatch;
 pub(crate) use self::backoff::Backoff;
 use self::intake::Intake;
-use self::session::{Session, SessionEnd};
+use self::memory::TlsMemory;
+use self::session::{EndReason, Session, SessionEnd};
 pub use self::stats::{LinkSnapshot, LinkStats, Trouble};
-use crate::config::Config;
+use crate::config::{Config, LinkMode};
 use crate::pipeline::{Input, Outgoing};
 use crate::service::Heartbeat;
+use crate::store::{Reader, StoreError};
 
 /// Why the link can't work with this configuration.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +124,12 @@ struct Link {
     stats: Arc<LinkStats>,
     stop: Arc<AtomicBool>,
     heartbeat: Heartbeat,
+    tls: TlsMemory,
+    alarms: AlarmWatch,
+    /// What the ground had stored at the end of the last scheduled contact, if that was all there was.
+    settled: Option<Committed>,
+    /// What the ground was told of us last, but for the numbers that always change.
+    said: Option<AgentStatus>,
 }
 
 /// Starts the link, or none if the configuration names no broker.
@@ -143,7 +156,8 @@ pub fn start(
         return Ok(handle);
     }
     let tail: Tail = config.tail.parse().map_err(LinkError::Tail)?;
-    broker::mqtt_options(config, &tail)?;
+    let mut tls = TlsMemory::default();
+    broker::mqtt_options(config, &tail, &mut tls)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -151,7 +165,11 @@ pub fn start(
         .build()
         .map_err(LinkError::Thread)?;
     let intake = Intake::new(queue);
-    let mut link = Link { config: config.clone(), tail, database, intake, wake, stats, stop, heartbeat };
+    let alarms = AlarmWatch::new(config.link.every_seconds);
+    let config = config.clone();
+    let (settled, said) = (None, None);
+    let mut link =
+        Link { config, tail, database, intake, wake, stats, stop, heartbeat, tls, alarms, settled, said };
     let body = move || {
         runtime.block_on(link.run());
         link.heartbeat.excuse();
@@ -170,13 +188,26 @@ impl Link {
         );
         let mut last_problem = String::new();
         while !self.stopped() {
+            self.stats.tries();
+            // What goes down now is no news later.
+            self.has_new_alarm();
             let end = Session::run(self).await;
             self.stats.disconnected();
-            let SessionEnd { held, error: Some(error) } = end else { return };
+            let SessionEnd { held, reason } = end;
             if let Some(held) = held {
                 backoff.held(held);
                 last_problem.clear();
             }
+            self.settled = self.settled.filter(|_| matches!(reason, EndReason::Done));
+            let error = match reason {
+                EndReason::Stopped => return,
+                EndReason::Done => {
+                    backoff.reset();
+                    self.stay_away().await;
+                    continue;
+                }
+                EndReason::Failed(error) => error,
+            };
             let problem = error.explained(&self.config.link);
             let random = getrandom::u32().unwrap_or(u32::MAX / 2);
             let pause = backoff.after_failure(random);
@@ -186,6 +217,56 @@ impl Link {
                 last_problem = problem;
             }
             self.pause(pause).await;
+        }
+    }
+
+    /// Waits for the next scheduled contact, or for something the ground should hear sooner.
+    async fn stay_away(&mut self) {
+        let settings = &self.config.link;
+        let (wakes, until) =
+            (settings.wake_on_alarm, Instant::now() + Duration::from_secs(settings.every_seconds.into()));
+        tracing::debug!(seconds = settings.every_seconds, "the link is down as planned");
+        self.stats.next_contact_in(settings.every_seconds);
+        while !self.stopped() && Instant::now() < until {
+            self.intake.hand_over();
+            let tick = session::TICK.min(until - Instant::now());
+            tokio::select! {
+                () = self.wake.notified() => {
+                    if self.has_new_alarm() && wakes {
+                        tracing::info!("a new fault alarms: connecting ahead of the schedule");
+                        return;
+                    }
+                }
+                () = tokio::time::sleep(tick) => {}
+            }
+        }
+    }
+
+    /// Whether the outbox has frames not looked at yet that hold a new alarm.
+    fn has_new_alarm(&mut self) -> bool {
+        if self.config.link.mode == LinkMode::Kept {
+            return false;
+        }
+        let looked = self.look_for_alarms();
+        looked.unwrap_or_else(|error| {
+            tracing::warn!("cannot look for alarms in the outbox: {error}");
+            false
+        })
+    }
+
+    fn look_for_alarms(&mut self) -> Result<bool, StoreError> {
+        const AT_ONCE: usize = 64 << 10;
+        let outbox = Reader::open(&self.database)?;
+        if outbox.bounds()?.newest.next() < self.alarms.next() {
+            self.alarms.start_over();
+        }
+        let mut news = false;
+        loop {
+            let frames = outbox.frames(self.alarms.next(), AT_ONCE)?;
+            if frames.is_empty() {
+                return Ok(news);
+            }
+            news |= self.alarms.look(&frames);
         }
     }
 

@@ -8,7 +8,7 @@
 //! until the backlog below it has gone through, however long that takes. So time alone must not make the sender repeat
 //! a frame. It repeats when the frame right above `committed` was sent and nothing was committed since for
 //! `resend_after`; then it sends one message, and more only as commits come back (*recovery*). A ground station that
-//! is down costs one message every `resend_after`, not the backlog over and over.
+//! is down costs one message every `resend_after`, not the backlog over and over, and that wait doubles each time.
 
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,20 @@ pub enum Step {
     Wait,
 }
 
+/// How far everything has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is something to send, or to be confirmed.
+    Sending,
+    /// The broker has everything; the ground has not said that it stored all of it.
+    Sent,
+    /// The ground has stored everything.
+    Committed,
+}
+
+/// The wait before sending again doubles at most so often.
+const MOST_DOUBLINGS: u32 = 5;
+
 /// Frames that are sent a second time.
 #[derive(Clone, Copy, Debug)]
 struct Recovery {
@@ -88,6 +102,8 @@ pub struct Sender {
     hold_until: Instant,
     /// When `committed` last moved, or the frame right above it was last sent.
     head_at: Instant,
+    /// How often that frame was sent again in vain.
+    in_vain: u32,
 }
 
 impl Sender {
@@ -106,6 +122,7 @@ impl Sender {
             drain_at: now,
             hold_until: now + limits.ack_wait,
             head_at: now,
+            in_vain: 0,
         }
     }
 
@@ -117,6 +134,7 @@ impl Sender {
         }
         self.advance(seq);
         self.head_at = now;
+        self.in_vain = 0;
         self.recovery = self.recovery.filter(|recovery| seq < recovery.last).map(|recovery| Recovery {
             next: recovery.next.max(seq.next()),
             credit: recovery.burst,
@@ -172,7 +190,7 @@ impl Sender {
     fn stalls_at(&self) -> Option<Instant> {
         let head = self.committed.next();
         let sent = head < self.backlog_next || (self.live_first..self.live_next).contains(&head);
-        sent.then(|| self.head_at + self.limits.resend_after)
+        sent.then(|| self.head_at + self.limits.resend_after * (1 << self.in_vain))
     }
 
     fn recover(&mut self, now: Instant) {
@@ -180,6 +198,7 @@ impl Sender {
         let last = FrameSeq(last.0.saturating_sub(1));
         self.recovery = Some(Recovery { next: self.committed.next(), last, credit: 1, burst: 2 });
         self.head_at = now;
+        self.in_vain = (self.in_vain + 1).min(MOST_DOUBLINGS);
     }
 
     /// A message with the frames `first..=last` was handed to the client; its payload has `bytes` bytes.
@@ -211,6 +230,17 @@ impl Sender {
     /// The broker has confirmed or refused one message.
     pub fn settled(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// How far everything has gone, with the outbox as it is.
+    #[must_use]
+    pub fn progress(&self, bounds: OutboxBounds) -> Progress {
+        let unsent = self.backlog_next < self.live_first || self.live_next <= bounds.newest;
+        match () {
+            () if self.committed.next().max(bounds.oldest) > bounds.newest => Progress::Committed,
+            () if unsent || self.in_flight > 0 => Progress::Sending,
+            () => Progress::Sent,
+        }
     }
 
     /// How many messages the broker has not confirmed.

@@ -133,7 +133,31 @@ fn a_stalled_head_is_sent_again_one_message_at_a_time() {
     assert_eq!(bench.wait(), Some(3 + 120));
     bench.pass(119);
     assert_eq!(bench.send_one(), Some((Kind::Again, 1, 10)));
-    assert_eq!(bench.wait(), Some(3 + 240));
+    // In vain, so it waits for twice as long, and never for more than 32 times as long.
+    assert_eq!(bench.wait(), Some(3 + 120 + 240));
+    for _ in 0..10 {
+        bench.pass(32 * 120);
+        assert_eq!(bench.send_one(), Some((Kind::Again, 1, 10)));
+    }
+    bench.commit(1);
+    bench.pass(120);
+    assert_eq!(bench.send_one(), Some((Kind::Again, 2, 11)), "the ground has come back");
+}
+
+#[test]
+fn a_contact_is_over_once_the_ground_has_stored_everything() {
+    let mut bench = Bench::after_ack_wait(1, 15);
+    assert_eq!(bench.sender.progress(bench.bounds), Progress::Sending);
+    bench.send_one();
+    bench.pass(1);
+    bench.send_one();
+    assert_eq!(bench.sender.progress(bench.bounds), Progress::Sent);
+    bench.commit(15);
+    assert_eq!(bench.sender.progress(bench.bounds), Progress::Committed);
+    bench.bounds.newest = FrameSeq(16);
+    assert_eq!(bench.sender.progress(bench.bounds), Progress::Sending);
+    let empty = Bench::new(16, 15);
+    assert_eq!(empty.sender.progress(empty.bounds), Progress::Committed);
 }
 
 #[test]

@@ -1,112 +1,67 @@
 //! One connection to the broker, from the first packet to the last.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cabinwatch_shared::model::AgentRelease;
-use cabinwatch_shared::tail::Tail;
-use cabinwatch_shared::wire::{
-    AgentStatus, ClockTrust, Committed, FrameSeq, LinkState, MessageHead, StreamId, Topic, WireError,
-};
+use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::wire::{AgentStatus, Committed, FrameSeq, LinkState, MessageHead, StreamId, Topic};
 use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, PubAckReason, Publish,
-    PublishNoticeError, PublishOptions, QoS, SubscribeReasonCode,
+    AsyncClient, ConnectionError, Event, Incoming, PubAckReason, Publish, PublishNoticeError, PublishOptions,
+    QoS, RetainForwardRule, SubscribeFilter, SubscribeReasonCode,
 };
-use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
-use super::sender::{Kind, Limits, Sender, Step};
-use super::{Link, LinkError, broker, message};
-use crate::config::LinkConfig;
-use crate::store::{OutboxBounds, Reader, StoreError};
+use super::error::SessionError;
+use super::poller::Poller;
+use super::sender::{Kind, Limits, Progress, Sender, Step};
+use super::{Link, broker, message};
+use crate::config::LinkMode;
+use crate::model::release;
+use crate::store::{OutboxBounds, Reader};
 
 /// How often the link looks around when nothing tells it to.
 pub(super) const TICK: Duration = Duration::from_millis(500);
-/// How long a farewell may take.
-const FAREWELL: Duration = Duration::from_millis(1500);
+/// How long a farewell may take when the agent stops…
+const HASTY_FAREWELL: Duration = Duration::from_millis(1500);
+/// …and when nobody waits for it: some round trips over a line that loses packets.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// Several satellite round trips: the retained acknowledgement is there by then, or there is none.
 const ACK_WAIT: Duration = Duration::from_secs(3);
+/// How long the engine may take to say what became of a model; it says nothing where that is the one in use.
+const MODEL_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a contact goes on when the broker has everything and the ground does not say that it stored it.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// Messages the broker has not confirmed: what a geostationary line needs to stay busy, and no more.
 const IN_FLIGHT: usize = 16;
 const BACKLOG_IN_FLIGHT: usize = 4;
 /// Requests the client holds: all messages in flight, the status, the subscriptions and the farewell.
 const CLIENT_CAPACITY: usize = IN_FLIGHT + 8;
 
-/// Why a session ended.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SessionError {
-    #[error("{0}")]
-    Setup(#[from] LinkError),
-    #[error("{0}")]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Connection(#[from] Box<ConnectionError>),
-    #[error("the client takes no more requests: {0}")]
-    Client(#[from] Box<ClientError>),
-    #[error("the broker has confirmed nothing for {0:?}")]
-    Stuck(Duration),
-    #[error(
-        "the broker's access list does not let us write below cabinwatch/v1/{0}/up: `tail` must be the name we have at the broker"
-    )]
-    Denied(Tail),
-    #[error("the database was replaced, so a new stream begins")]
-    NewStream,
-    #[error("a message does not encode: {0}")]
-    Wire(#[from] WireError),
-}
-
-impl From<ClientError> for SessionError {
-    fn from(error: ClientError) -> Self {
-        Self::Client(Box::new(error))
-    }
-}
-
-impl SessionError {
-    /// What to tell whoever looks after the aircraft.
-    pub(super) fn explained(&self, link: &LinkConfig) -> String {
-        match self {
-            Self::Connection(error) => broker::explain(error, link),
-            error => error.to_string(),
-        }
-    }
-}
-
 /// How a session ended.
 pub(super) struct SessionEnd {
     /// How long the broker had let us in; none if it never did.
     pub(super) held: Option<Duration>,
-    /// Why; none if the agent stops.
-    pub(super) error: Option<SessionError>,
+    /// Why.
+    pub(super) reason: EndReason,
 }
 
-type Polled = Result<Event, ConnectionError>;
-
-/// Polls the client's event loop in a task of its own: a poll that is dropped half-way would lose the connection it
-/// is making. The task ends with the session.
-struct Poller {
-    events: mpsc::Receiver<Polled>,
-    task: AbortHandle,
+/// A model that the engine has in hand. The broker sends it only once, so it hears that we have it when it is stored.
+struct HeldModel {
+    publish: Publish,
+    since: Instant,
+    /// The outbox's newest frame when it came. The engine reports what became of it in a frame of its own.
+    newest: FrameSeq,
 }
 
-impl Poller {
-    fn start(mut event_loop: EventLoop) -> Self {
-        let (queue, events) = mpsc::channel(16);
-        let task = tokio::spawn(async move {
-            loop {
-                let polled = event_loop.poll().await;
-                let ends = polled.is_err();
-                if queue.send(polled).await.is_err() || ends {
-                    break;
-                }
-            }
-        });
-        Self { events, task: task.abort_handle() }
-    }
-}
-
-impl Drop for Poller {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+/// Why a session ended.
+pub(super) enum EndReason {
+    /// The agent stops.
+    Stopped,
+    /// A scheduled contact has done what it was for.
+    Done,
+    /// The line, the broker or the database.
+    Failed(SessionError),
 }
 
 /// One connection.
@@ -120,10 +75,13 @@ pub(super) struct Session<'a> {
     confirmations: JoinSet<Result<(), PublishNoticeError>>,
     /// Present once the broker has let us in.
     sender: Option<Sender>,
-    /// What the ground has been told of the clock.
-    said_clock: Option<ClockTrust>,
     connected_at: Option<Instant>,
     progress_at: Instant,
+    /// When a frame was first sent, or the ground last stored one.
+    news_at: Instant,
+    /// Whether the broker has answered something we said; whatever it has kept for us came before that.
+    greeted: bool,
+    model: Option<HeldModel>,
     refusals: u64,
 }
 
@@ -132,19 +90,25 @@ impl<'a> Session<'a> {
     pub(super) async fn run(link: &'a mut Link) -> SessionEnd {
         let mut session = match Self::connect(link) {
             Ok(session) => session,
-            Err(error) => return SessionEnd { held: None, error: Some(error) },
+            Err(error) => return SessionEnd { held: None, reason: EndReason::Failed(error) },
         };
-        let error = session.serve().await.err();
-        if error.is_none() {
-            session.farewell().await;
+        let reason = session.serve().await.unwrap_or_else(EndReason::Failed);
+        match reason {
+            EndReason::Stopped => session.farewell(&LinkState::Offline, HASTY_FAREWELL).await,
+            EndReason::Done => {
+                session.link.settled = session.settled();
+                let seconds = session.link.config.link.every_seconds;
+                session.farewell(&LinkState::Away { seconds }, FAREWELL).await;
+            }
+            EndReason::Failed(_) => {}
         }
-        SessionEnd { held: session.connected_at.map(|at| at.elapsed()), error }
+        SessionEnd { held: session.connected_at.map(|at| at.elapsed()), reason }
     }
 
     fn connect(link: &'a mut Link) -> Result<Self, SessionError> {
         let outbox = Reader::open(&link.database)?;
         let stream = outbox.bounds()?.stream;
-        let options = broker::mqtt_options(&link.config, &link.tail)?;
+        let options = broker::mqtt_options(&link.config, &link.tail, &mut link.tls)?;
         let (client, event_loop) = AsyncClient::builder(options).capacity(CLIENT_CAPACITY).build();
         Ok(Self {
             link,
@@ -154,18 +118,24 @@ impl<'a> Session<'a> {
             poller: Poller::start(event_loop),
             confirmations: JoinSet::new(),
             sender: None,
-            said_clock: None,
             connected_at: None,
             progress_at: Instant::now(),
+            news_at: Instant::now(),
+            greeted: false,
+            model: None,
             refusals: 0,
         })
     }
 
-    /// Ends without an error when the agent stops.
-    async fn serve(&mut self) -> Result<(), SessionError> {
+    /// Serves until the agent stops, or a scheduled contact is over.
+    async fn serve(&mut self) -> Result<EndReason, SessionError> {
         while !self.link.stopped() {
+            if self.is_over()? {
+                return Ok(EndReason::Done);
+            }
             self.link.intake.hand_over();
             self.check_progress()?;
+            self.settle_model()?;
             let pause = self.send_what_is_due()?.min(TICK);
             tokio::select! {
                 polled = self.poller.events.recv() => match polled {
@@ -179,11 +149,31 @@ impl<'a> Session<'a> {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        Ok(())
+        Ok(EndReason::Stopped)
+    }
+
+    /// Whether a scheduled contact has done what it was for.
+    fn is_over(&self) -> Result<bool, SessionError> {
+        let Some(sender) = &self.sender else { return Ok(false) };
+        if self.link.config.link.mode == LinkMode::Kept || !self.greeted || self.model.is_some() {
+            return Ok(false);
+        }
+        Ok(match sender.progress(self.outbox.bounds()?) {
+            Progress::Committed => sender.in_flight() == 0,
+            Progress::Sent => self.news_at.elapsed() > COMMIT_PATIENCE,
+            Progress::Sending => false,
+        })
+    }
+
+    /// The newest frame, if the ground has stored it and all before it.
+    fn settled(&self) -> Option<Committed> {
+        let (sender, bounds) = self.sender.as_ref().zip(self.outbox.bounds().ok())?;
+        let all = sender.progress(bounds) == Progress::Committed;
+        all.then_some(Committed { stream: self.stream, seq: bounds.newest })
     }
 
     fn check_progress(&self) -> Result<(), SessionError> {
-        let waits = self.sender.as_ref().is_none_or(|sender| sender.in_flight() > 0);
+        let waits = !self.greeted || self.sender.as_ref().is_none_or(|sender| sender.in_flight() > 0);
         let limit = Duration::from_secs(self.link.config.link.stuck_seconds.max(1));
         if waits && self.progress_at.elapsed() > limit { Err(SessionError::Stuck(limit)) } else { Ok(()) }
     }
@@ -198,8 +188,8 @@ impl<'a> Session<'a> {
             if bounds.stream != self.stream {
                 return Err(SessionError::NewStream);
             }
-            if self.said_clock != Some(bounds.clock) {
-                self.say_online(bounds)?;
+            if self.link.said.as_ref().is_some_and(|said| said.clock != bounds.clock) {
+                self.say_online(self.status(bounds)?)?;
             }
             let Some(sender) = &mut self.sender else { return Ok(TICK) };
             let now = Instant::now();
@@ -233,6 +223,9 @@ impl<'a> Session<'a> {
         if sender.in_flight() == 0 {
             self.progress_at = now;
         }
+        if kind != Kind::Again {
+            self.news_at = now;
+        }
         sender.sent(kind, head.first, message.last, message.payload.len(), now);
         self.link.stats.sent(message.payload.len());
         tracing::debug!(?kind, first = head.first.0, last = message.last.0, "frames sent");
@@ -247,6 +240,7 @@ impl<'a> Session<'a> {
         if let Some(sender) = &mut self.sender {
             sender.settled();
         }
+        self.greeted = true;
         self.progress_at = Instant::now();
         if let Err(error) = result {
             self.refusals += 1;
@@ -261,16 +255,14 @@ impl<'a> Session<'a> {
             self.link.stats.heard();
         }
         match event {
-            Event::Incoming(Incoming::ConnAck(_)) => self.welcomed(),
-            Event::Incoming(Incoming::Publish(publish)) => {
-                self.received(&publish);
-                Ok(())
-            }
+            Event::Incoming(Incoming::ConnAck(answer)) => self.welcomed(answer.session_present),
+            Event::Incoming(Incoming::Publish(publish)) => self.received(&publish),
             // Brokers end the connection over this; what one message may not do, none of them may.
             Event::Incoming(Incoming::PubAck(answer)) if answer.reason == PubAckReason::NotAuthorized => {
                 Err(SessionError::Denied(self.link.tail.clone()))
             }
             Event::Incoming(Incoming::SubAck(answer)) => {
+                self.greeted = true;
                 let refused = |code: &&SubscribeReasonCode| !matches!(code, SubscribeReasonCode::Success(_));
                 if let Some(code) = answer.return_codes.iter().find(refused) {
                     tracing::error!(
@@ -285,9 +277,15 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The broker has let us in.
-    fn welcomed(&mut self) -> Result<(), SessionError> {
+    /// The broker has let us in. Where it still knows us, and the ground stored all we had when we left, there is nothing
+    /// to hear before we send; where we have nothing to send, a subscription makes sure that we hear what there is.
+    fn welcomed(&mut self, is_known: bool) -> Result<(), SessionError> {
         let (bounds, now) = (self.outbox.bounds()?, Instant::now());
+        let settled = self
+            .link
+            .settled
+            .filter(|settled| is_known && settled.stream == self.stream && settled.seq < bounds.newest);
+        let resumes = settled.is_some();
         let link = &self.link.config.link;
         let limits = Limits {
             drain_bytes_per_second: link.drain_bytes_per_second,
@@ -296,60 +294,114 @@ impl<'a> Session<'a> {
             in_flight: IN_FLIGHT,
             backlog_in_flight: BACKLOG_IN_FLIGHT,
         };
-        self.sender = Some(Sender::new(limits, bounds, now));
+        let mut sender = Sender::new(limits, bounds, now);
+        if let Some(settled) = settled {
+            sender.committed(settled.seq, now);
+        }
+        self.sender = Some(sender);
         self.connected_at = Some(now);
-        self.progress_at = now;
+        (self.progress_at, self.news_at) = (now, now);
         self.link.stats.connected();
         tracing::info!(broker = link.broker, "connected");
-        let tail = &self.link.tail;
-        self.client.try_subscribe(Topic::Ack(tail).to_string(), QoS::AtLeastOnce)?;
-        self.client
-            .try_subscribe(Topic::Model(&self.link.config.model.cohort).to_string(), QoS::AtLeastOnce)?;
-        self.say_online(bounds)
+        let has_model = self.outbox.active_model_version()? != ModelVersion(0);
+        if !resumes {
+            self.client.try_subscribe_many(self.subscriptions(has_model))?;
+        }
+        let status = self.status(bounds)?;
+        if resumes && self.link.said == Some(lasting(&status)) {
+            return Ok(());
+        }
+        self.say_online(status)
     }
 
-    /// Said at each connection, and again when the clock has become another matter.
-    fn say_online(&mut self, bounds: OutboxBounds) -> Result<(), SessionError> {
+    fn status(&self, bounds: OutboxBounds) -> Result<AgentStatus, SessionError> {
         let OutboxBounds { oldest, newest, clock, .. } = bounds;
-        let model = self.outbox.active_model_version()?;
-        self.said_clock = Some(clock);
-        self.say(&LinkState::Online(AgentStatus {
+        Ok(AgentStatus {
             release: release(),
-            model,
+            model: self.outbox.active_model_version()?,
             stream: self.stream,
             oldest,
             newest,
             cohort: self.link.config.model.cohort.as_str().try_into().unwrap_or_default(),
             clock,
-        }))
+        })
     }
 
-    fn say(&self, state: &LinkState) -> Result<(), SessionError> {
+    /// Said at a connection that has news, and again when the clock has become another matter.
+    fn say_online(&mut self, status: AgentStatus) -> Result<(), SessionError> {
+        self.link.said = Some(lasting(&status));
+        // At QoS 1, so that a broker whose access list is against us says so.
+        self.say(&LinkState::Online(status), QoS::AtLeastOnce)
+    }
+
+    /// The retained acknowledgement comes with each connection. The model comes only if the broker did not know us,
+    /// or we have none: it is larger than all frames of a day together.
+    fn subscriptions(&self, has_model: bool) -> [SubscribeFilter; 2] {
+        // An acknowledgement that gets lost is made good by the next, so it needs none of its own.
+        let ack = SubscribeFilter::new(Topic::Ack(&self.link.tail).to_string(), QoS::AtMostOnce);
+        let model = Topic::Model(&self.link.config.model.cohort).to_string();
+        let mut model = SubscribeFilter::new(model, QoS::AtLeastOnce);
+        if has_model {
+            model.retain_forward_rule = RetainForwardRule::OnNewSubscribe;
+        }
+        [ack, model]
+    }
+
+    fn say(&self, state: &LinkState, qos: QoS) -> Result<(), SessionError> {
         let mut payload = Vec::new();
         state.write(&mut payload)?;
-        let options = PublishOptions::new(QoS::AtLeastOnce).retained();
+        let options = PublishOptions::new(qos).retained();
         Ok(self.client.try_publish(Topic::Status(&self.link.tail).to_string(), payload, options)?)
     }
 
-    fn received(&mut self, publish: &Publish) {
+    /// Acknowledges a model once the engine has said what became of it. It says nothing of the one in use.
+    fn settle_model(&mut self) -> Result<(), SessionError> {
+        let Some(model) = &self.model else { return Ok(()) };
+        if self.outbox.bounds()?.newest > model.newest || model.since.elapsed() > MODEL_PATIENCE {
+            self.client.try_ack(&model.publish)?;
+            self.model = None;
+        }
+        Ok(())
+    }
+
+    fn hold_model(&mut self, publish: &Publish) -> Result<(), SessionError> {
+        if let Some(older) = self.model.take() {
+            self.client.try_ack(&older.publish)?;
+        }
+        self.link.intake.model(publish.payload.to_vec());
+        let newest = self.outbox.bounds()?.newest;
+        self.model = Some(HeldModel { publish: publish.clone(), since: Instant::now(), newest });
+        Ok(())
+    }
+
+    fn received(&mut self, publish: &Publish) -> Result<(), SessionError> {
         let model_topic = Topic::Model(&self.link.config.model.cohort).to_string();
         if publish.payload.is_empty() {
             // A retained word that was taken back.
+            self.client.try_ack(publish)?;
         } else if publish.topic == model_topic.as_bytes() {
-            self.link.intake.model(publish.payload.to_vec());
+            self.hold_model(publish)?;
         } else if publish.topic == Topic::Ack(&self.link.tail).to_string().as_bytes() {
             match Committed::parse(&publish.payload) {
                 Ok(committed) => self.acknowledged(committed),
                 Err(error) => tracing::warn!("an acknowledgement is not understood: {error}"),
             }
+        } else {
+            // The broker remembers a cohort that we belonged to before.
+            let topic = String::from_utf8_lossy(&publish.topic);
+            tracing::info!(%topic, "no longer of interest");
+            self.client.try_unsubscribe(topic)?;
+            self.client.try_ack(publish)?;
         }
         self.link.intake.hand_over();
+        Ok(())
     }
 
     fn acknowledged(&mut self, committed: Committed) {
         let Some(sender) = &mut self.sender else { return };
         if committed.stream == self.stream {
             sender.committed(committed.seq, Instant::now());
+            self.news_at = Instant::now();
             self.link.intake.committed(committed);
         } else {
             // The ground knows an earlier database of this aircraft, so it has nothing of this one.
@@ -358,24 +410,35 @@ impl<'a> Session<'a> {
     }
 
     /// Says that we go, and goes.
-    async fn farewell(&mut self) {
-        if self.sender.is_none() || self.say(&LinkState::Offline).is_err() {
+    async fn farewell(&mut self, state: &LinkState, patience: Duration) {
+        // If the word gets lost, the line has broken, and the last will says so.
+        if self.sender.is_none() || self.say(state, QoS::AtMostOnce).is_err() {
             return;
         }
+        let stop = Arc::clone(&self.link.stop);
         let leave = async {
-            if self.client.disconnect_with_timeout(FAREWELL).await.is_ok() {
+            if self.client.disconnect_with_timeout(patience).await.is_ok() {
+                // A model that comes now is not acknowledged, and comes again.
                 while let Some(Ok(_)) = self.poller.events.recv().await {}
             }
         };
-        if tokio::time::timeout(FAREWELL, leave).await.is_err() {
-            tracing::info!("the broker did not take leave in time");
+        tokio::select! {
+            () = leave => {}
+            () = out_of_patience(patience, &stop) => tracing::info!("the broker did not take leave in time"),
         }
     }
 }
 
-/// This program's release, from the package's version.
-fn release() -> AgentRelease {
-    let mut numbers = env!("CARGO_PKG_VERSION").split('.').map(|number| number.parse().unwrap_or(0));
-    let mut next = || numbers.next().unwrap_or(0);
-    AgentRelease(next(), next(), next())
+/// Waits for so long, and hastily once the agent stops.
+async fn out_of_patience(patience: Duration, stop: &AtomicBool) {
+    let began = Instant::now();
+    while began.elapsed() < patience && !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(TICK.min(patience)).await;
+    }
+    tokio::time::sleep(HASTY_FAREWELL.min(patience.saturating_sub(began.elapsed()))).await;
+}
+
+/// What stays the same while frames come and go.
+fn lasting(status: &AgentStatus) -> AgentStatus {
+    AgentStatus { oldest: FrameSeq(0), newest: FrameSeq(0), ..status.clone() }
 }

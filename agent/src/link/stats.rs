@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct LinkStats {
     connected: AtomicBool,
     last_connected: AtomicI64,
+    next_contact: AtomicI64,
     messages: AtomicU64,
     bytes: AtomicU64,
     last_heard: AtomicI64,
@@ -33,6 +34,8 @@ pub struct LinkSnapshot {
     pub connected: bool,
     /// Unix seconds of the last connection; none if there was none since the start.
     pub last_connected: Option<i64>,
+    /// Unix seconds of the next scheduled contact; none while connected or trying to be.
+    pub next_contact: Option<i64>,
     /// Messages handed to the broker since the start, resent ones included.
     pub messages: u64,
     /// Their payload bytes.
@@ -44,9 +47,11 @@ impl LinkStats {
     #[must_use]
     pub fn snapshot(&self) -> LinkSnapshot {
         let last = self.last_connected.load(Ordering::Relaxed);
+        let next = self.next_contact.load(Ordering::Relaxed);
         LinkSnapshot {
             connected: self.connected.load(Ordering::Relaxed),
             last_connected: (last > 0).then_some(last),
+            next_contact: (next > 0).then_some(next),
             messages: self.messages.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         }
@@ -79,6 +84,15 @@ impl LinkStats {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.last_connected.store(now_seconds(), Ordering::Relaxed);
         self.connected.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn next_contact_in(&self, seconds: u32) {
+        let at = crate::sources::now().seconds().0.saturating_add(seconds.into());
+        self.next_contact.store(at, Ordering::Relaxed);
+    }
+
+    pub(super) fn tries(&self) {
+        self.next_contact.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn disconnected(&self) {

@@ -113,6 +113,13 @@ impl<'a> Group<'a> {
                 self.aircraft(tail).online = Some(false);
                 return;
             }
+            Ok(LinkState::Away { .. }) => {
+                let contact = (!retained).then_some(self.now);
+                let aircraft = self.aircraft(tail);
+                aircraft.online = Some(false);
+                aircraft.last_contact = contact.or(aircraft.last_contact);
+                return;
+            }
             Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
         };
         let AgentStatus { release, model, stream, cohort, clock, .. } = status;

@@ -22,8 +22,13 @@ pub struct Committed {
 pub enum LinkState {
     /// Connected.
     Online(AgentStatus),
-    /// The last will.
+    /// Gone: what an agent says that is stopped, and the last will of one whose line broke.
     Offline,
+    /// Gone as planned; nothing is wrong.
+    Away {
+        /// It is back within so many seconds, at the latest. Not an instant: the aircraft's clock may be wrong.
+        seconds: u32,
+    },
 }
 
 /// An agent's state at connection.

@@ -179,6 +179,9 @@ fn replies_are_these_bytes() {
     assert_eq!(out, *b"\x01\0\0\x01\x02\x03\x04\x05\x06\x06canary\x02");
     assert_eq!(LinkState::parse(&[1, 1]), Ok(LinkState::Offline));
     assert_eq!(LinkState::parse(&[1, 1, 0]), Err(WireError::Trailing));
+    let mut out = Vec::new();
+    LinkState::Away { seconds: 3600 }.write(&mut out).expect("encodes");
+    assert_eq!(out, [1, 2, 0x90, 0x1c]);
 }
 
 #[test]

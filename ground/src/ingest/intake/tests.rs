@@ -184,6 +184,8 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
     let (_, aircraft) = say(LinkState::Online(status), false);
     assert_eq!(aircraft.last_contact, Some(UnixSeconds(NOW.0 + 60)));
     assert_eq!(aircraft.cohort.as_deref(), Some("canary"));
+    let (_, aircraft) = say(LinkState::Away { seconds: 3600 }, false);
+    assert_eq!((aircraft.last_contact, aircraft.online), (Some(UnixSeconds(NOW.0 + 60)), Some(false)));
     let (answers, aircraft) = say(LinkState::Offline, false);
     assert_eq!((answers, aircraft.online, aircraft.model), (0, Some(false), Some(ModelVersion(3))));
 }
