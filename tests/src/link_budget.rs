@@ -90,7 +90,7 @@ pub fn measure(mode: Mode) -> Cost {
 
 /// Who brokers.
 enum Between {
-    Plain(Broker),
+    Plain(Box<Broker>),
     Fleet(Box<FleetBroker>),
 }
 
@@ -99,7 +99,7 @@ impl Between {
         if tls {
             Self::Fleet(Box::new(FleetBroker::start(folder, Identity::Passwords, &[TAIL])))
         } else {
-            Self::Plain(Broker::start(Kind::Mosquitto, folder))
+            Self::Plain(Box::new(Broker::start(Kind::Mosquitto, folder)))
         }
     }
 
@@ -156,10 +156,10 @@ fn fly(mode: Mode, tls: bool) -> (Traffic, Vec<Conversation>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path();
     let broker = Between::start(path, tls);
-    let mut ingest = broker.ground(path);
+    let mut ground = broker.ground(path);
     let model = flight_day::train(path, 3);
-    broker.publish(path, &model, &ingest.database());
-    ingest.start();
+    broker.publish(path, &model, &ground.database());
+    ground.ingest.start();
     let satellite = Satellite::launch(Line::GOOD, 1);
     let (url, port, access) = broker.for_aircraft(path);
     let relay = Relay::start(satellite.ground(), port, port);
@@ -173,8 +173,8 @@ fn fly(mode: Mode, tls: bool) -> (Traffic, Vec<Conversation>) {
         flight.leg(leg);
     }
     flight.last_contact();
-    ingest.stop();
-    let stored = ingest.stored().expect("the tables can be read");
+    ground.ingest.stop();
+    let stored = ground.stored().expect("the tables can be read");
     assert_eq!(stored.failures.len(), flight_day::WINDOWS * flight_day::KEYS, "rows are missing");
     assert_eq!((stored.gaps, stored.set_aside), (0, 0));
     (flight.satellite.traffic(), flight.relay.conversations())
