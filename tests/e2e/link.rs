@@ -243,7 +243,7 @@ fn whatever_happens_to_the_line_every_event_is_counted_once() {
     link.aircraft = Aircraft::new(&plane, TAIL, &link.url, &format!("keep_alive_seconds = 5\n{keys}"))
         .behind(&link.satellite);
     link.power_on();
-    let traffic = Traffic::start(TAIL, path, &link.aircraft.event_socket(), 5);
+    let traffic = Traffic::start(&link.aircraft, 5);
     let connections = |link: &mut Link| link.satellite.traffic().up.opened;
 
     println!("the broker is gone in the middle of a message, again and again");
