@@ -50,6 +50,10 @@ pub struct StoreConfig {
     pub group_events: u32,
     /// …or when its first event has waited this long, in milliseconds.
     pub group_millis: u32,
+    /// This many bytes of the file are kept free, so that a disk that others fill does not stop the counting.
+    pub reserve_bytes: u64,
+    /// While nothing can be written, events are counted in memory until they take this many bytes.
+    pub hold_bytes: u32,
     /// Most distinct fault keys in one window; failures of further ones count as `OTHER`. At most 256.
     pub max_fault_keys: u16,
     /// Stored events of closed windows are kept up to this many bytes…
@@ -228,6 +232,8 @@ impl Default for StoreConfig {
             path: "/var/lib/cabinwatch/agent.db".into(),
             group_events: 512,
             group_millis: 250,
+            reserve_bytes: 1 << 20,
+            hold_bytes: 512 << 10,
             max_fault_keys: 256,
             events_max_bytes: 16 << 20,
             events_max_age_seconds: 7 * 86_400,

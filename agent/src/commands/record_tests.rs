@@ -38,7 +38,8 @@ fn with_daemon<T>(
 ) -> (T, u64, HashMap<String, Vec<u8>>) {
     let (queue, engine) = sync_channel(64);
     let stop = Arc::new(AtomicBool::new(false));
-    let threads = sources::start(config, HashMap::new(), queue, Arc::clone(&stop)).expect("started");
+    let threads =
+        sources::start(config, HashMap::new(), queue, Arc::default(), Arc::clone(&stop)).expect("started");
     let done = Arc::clone(&stop);
     let engine = std::thread::spawn(move || {
         let (mut events, mut cursors) = (0, HashMap::new());

@@ -1,5 +1,6 @@
 //! `run`: the daemon.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -27,9 +28,11 @@ pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
     let engine = Engine::open(path.clone(), settings(config)?, SystemClock, Arc::clone(&stop));
     let mut engine = engine.map_err(|source| CommandError::store(&path, source))?;
     let (queue, inputs) = sync_channel(QUEUE_CAPACITY);
+    let inputs = Rc::new(inputs);
     let link = link::start(config, path.clone(), queue.clone(), Arc::clone(&stop))?;
     engine.call_on_frames(link.waker());
-    let sources = sources::start(config, engine.cursors(), queue.clone(), Arc::clone(&stop));
+    let sources =
+        sources::start(config, engine.cursors(), queue.clone(), engine.memory_full(), Arc::clone(&stop));
     let sources = sources.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
     let mut watched = sources.watched();
     watched.push(Watched { name: "engine".to_owned(), heartbeat: engine.heartbeat() });
@@ -51,7 +54,7 @@ pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
 }
 
 /// Lets the engine work. A database that turns out damaged on the way is set aside like one that was at the start.
-fn work(mut engine: pipeline::Engine<SystemClock>, inputs: &Receiver<Input>) -> Result<(), StoreError> {
+fn work(mut engine: pipeline::Engine<SystemClock>, inputs: &Rc<Receiver<Input>>) -> Result<(), StoreError> {
     loop {
         match engine.run(inputs) {
             Err(StoreError::Corrupt(what)) => engine = engine.start_anew(what)?,

@@ -68,6 +68,8 @@ impl StoreConfig {
         demand(!self.path.as_os_str().is_empty(), "store.path", "is empty: name a file")?;
         between("store.group_events", self.group_events, 1, 65_536)?;
         between("store.group_millis", self.group_millis, 1, 60_000)?;
+        between("store.reserve_bytes", self.reserve_bytes, 0, 256 << 20)?;
+        between("store.hold_bytes", self.hold_bytes, 1 << 10, 64 << 20)?;
         between("store.max_fault_keys", self.max_fault_keys, 1, 256)?;
         between("store.events_max_bytes", self.events_max_bytes, Self::LEAST_BYTES, Self::MOST_BYTES)?;
         between("store.events_max_age_seconds", self.events_max_age_seconds, 1, Self::MOST_SECONDS)?;

@@ -37,25 +37,6 @@ impl<C: Clock> Engine<C> {
         change
     }
 
-    /// Writes a change, durably, and tells who waits for it. A failure is looked into and the change tried again until
-    /// it is written, for as long as the process shall live: meanwhile the queue fills, and the sources wait.
-    pub(super) fn write(&mut self, change: &Change) -> Result<(), StoreError> {
-        let mut failures = 0;
-        while let Err(error) = self.store.write(change) {
-            let wait = self.retry_wait(failures).filter(|_| !error.is_corrupt());
-            let Some(wait) = wait else { return Err(error) };
-            tracing::error!("a commit failed and will be tried again in {wait:?}: {error}");
-            self.heartbeat.beat_again_within(wait);
-            std::thread::sleep(wait);
-            failures += 1;
-        }
-        self.on_stored.drain(..).for_each(|tell| tell());
-        if !change.frames.is_empty() {
-            (self.outgoing)();
-        }
-        Ok(())
-    }
-
     /// Writes a change with the state after it.
     pub(super) fn write_checkpoint(&mut self, mut change: Change) -> Result<(), StoreError> {
         change.keys_in_use = self.store.keys_in_memory();
@@ -65,7 +46,7 @@ impl<C: Clock> Engine<C> {
         }
         change.checkpoint = Some(self.state.to_checkpoint(self.moment()));
         change.clock = Some(self.trust);
-        self.write(&change)
+        self.write(change)
     }
 
     /// Commits the group.
@@ -82,7 +63,7 @@ impl<C: Clock> Engine<C> {
             self.write_checkpoint(change)?;
             return self.remove_excess();
         }
-        self.write(&change)
+        self.write(change)
     }
 
     /// Commits the group, if there is one, and the state.
@@ -198,7 +179,7 @@ impl<C: Clock> Engine<C> {
             return Ok(());
         }
         let change = Change { committed: Some(committed), ..self.begin_change() };
-        self.write(&change)
+        self.write(change)
     }
 
     /// Lets retention look, once in a while.
@@ -213,6 +194,7 @@ impl<C: Clock> Engine<C> {
     fn remove_excess(&mut self) -> Result<(), StoreError> {
         self.last_housekeeping = self.clock.since_boot();
         let held = self.state.provisional.map(|held| held.from);
+        self.store.refill()?;
         let removal = self.store.plan_removal(&self.settings.retention, self.aging_seconds(), held)?;
         if removal == Removal::default() {
             return Ok(());
@@ -222,6 +204,6 @@ impl<C: Clock> Engine<C> {
         }
         let keys_in_use = self.store.keys_in_memory();
         let change = Change { removal, keys_in_use, ..self.begin_change() };
-        self.write(&change)
+        self.write(change)
     }
 }

@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use cabinwatch_shared::event::Event;
 use cabinwatch_shared::model::ModelVersion;
-use cabinwatch_shared::wire::ClockTrust;
+use cabinwatch_shared::wire::{ClockTrust, Committed, LossReason};
 
 use super::clock::Clock;
 use super::counting;
 use super::offers::Models;
+use super::outage::Outage;
 use super::settings::Settings;
 use super::state::State;
 use super::timekeeping::Timekeeper;
@@ -30,10 +32,6 @@ pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// How often the clocks are looked at while they are in doubt.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
-
-/// Waits before a failed commit is looked into and tried again; the last one repeats.
-const RETRY_WAITS: [Duration; 4] =
-    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];
 
 /// Counts events, closes windows, and keeps the database.
 pub struct Engine<C> {
@@ -64,6 +62,14 @@ pub struct Engine<C> {
     /// Set when the process shall end: a commit that fails is not tried for ever then.
     pub(super) stop: Arc<AtomicBool>,
     pub(super) heartbeat: Heartbeat,
+    /// Where inputs come from, for as long as nothing can be written.
+    pub(super) queue: Option<Rc<Receiver<Input>>>,
+    pub(super) outage: Outage,
+    /// The ground's last word, and whether the agent shall leave, where that came in such a while.
+    pub(super) committed: Option<Committed>,
+    pub(super) leaving: bool,
+    /// Whether another time of day is being adopted.
+    pub(super) setting_clock: bool,
     /// When losses were last reported and retention last looked, by the boot clock.
     pub(super) last_report: Duration,
     pub(super) last_housekeeping: Duration,
@@ -95,13 +101,28 @@ impl<C: Clock> Engine<C> {
     /// # Errors
     /// When that is not possible either.
     pub fn start_anew(self, what: String) -> Result<Self, StoreError> {
-        let Self { settings, clock, path, store, stop, outgoing, keeper, boot, heartbeat, .. } = self;
+        let Self {
+            settings,
+            clock,
+            path,
+            store,
+            stop,
+            outgoing,
+            keeper,
+            boot,
+            heartbeat,
+            outage,
+            leaving,
+            ..
+        } = self;
         let founded = Founded { announced: false, ..timing::founded(&clock, &settings.clock) };
         let opened = store.replace(what, founded)?;
         let mut engine = Self::with_store(path, settings, clock, stop, opened);
         engine.outgoing = outgoing;
         engine.boot = boot;
         engine.heartbeat = heartbeat;
+        engine.outage = outage;
+        engine.leaving = leaving;
         engine.restore(Some(keeper))?;
         Ok(engine)
     }
@@ -135,6 +156,11 @@ impl<C: Clock> Engine<C> {
             outgoing: Arc::new(|| ()),
             stop,
             heartbeat: Heartbeat::default(),
+            queue: None,
+            outage: Outage::default(),
+            committed: None,
+            leaving: false,
+            setting_clock: false,
             last_report: since_boot,
             last_housekeeping: since_boot,
         }
@@ -143,6 +169,7 @@ impl<C: Clock> Engine<C> {
     /// Builds the state. A keeper that knows the time already goes on; else a new one sees whether it can be known.
     fn restore(&mut self, keeper: Option<Timekeeper>) -> Result<(), StoreError> {
         let length = self.settings.length;
+        self.store.keep_free(self.settings.reserve_bytes);
         self.state = self.store.restore(
             |names, checkpoint| State::from_checkpoint(checkpoint, names, length),
             |names, state, group| state.apply(names, group),
@@ -191,19 +218,36 @@ impl<C: Clock> Engine<C> {
     ///
     /// # Errors
     /// When the database is damaged, or fails while the process ends.
-    pub fn run(&mut self, queue: &Receiver<Input>) -> Result<(), StoreError> {
-        loop {
+    pub fn run(&mut self, queue: &Rc<Receiver<Input>>) -> Result<(), StoreError> {
+        self.queue = Some(Rc::clone(queue));
+        while !self.leaving {
             let wait = self.wait();
             self.heartbeat.beat_again_within(wait);
             let input = queue.recv_timeout(wait);
             self.heartbeat.beat();
-            match input {
-                Ok(Input::Shutdown) | Err(RecvTimeoutError::Disconnected) => return self.leave(),
-                Ok(input) => self.take(input)?,
-                Err(RecvTimeoutError::Timeout) => {}
+            let done = match input {
+                Ok(Input::Shutdown) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(input) => self.take(input),
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+            };
+            // What can't be read now may be read later; nothing was half done.
+            if let Err(error) = done.and_then(|()| self.take_what_waits()).and_then(|()| self.tick()) {
+                self.store.distrust();
+                self.wait_out(error)?;
             }
-            self.tick()?;
         }
+        self.leave()
+    }
+
+    /// Takes what came while nothing could be written, besides events.
+    fn take_what_waits(&mut self) -> Result<(), StoreError> {
+        if let Some(committed) = self.committed.take() {
+            self.acknowledge(committed)?;
+        }
+        if let Some(bundle) = self.offered.take_if(|_| !self.holding) {
+            self.take_model(bundle)?;
+        }
+        Ok(())
     }
 
     /// Takes one input. What is due by then is left to [`Self::tick`].
@@ -224,23 +268,27 @@ impl<C: Clock> Engine<C> {
     }
 
     /// A batch is never split: its cursors say that *all* of it is stored.
-    fn take_batch(&mut self, mut batch: EventBatch) -> Result<(), StoreError> {
+    fn take_batch(&mut self, batch: EventBatch) -> Result<(), StoreError> {
         let (boot, since_boot) = self.mind_clock()?;
         if self.holding {
             self.hold_batch(&batch, boot)?;
         } else {
             self.count_batch(&batch, boot, since_boot)?;
         }
-        let counts = self.group.counts();
-        counts.add(Counter::UnknownLines, batch.unknown_lines);
-        batch.losses.iter().for_each(|(reason, count)| counts.add(Counter::Lost(*reason), *count));
-        batch.cursors.drain(..).for_each(|cursor| self.group.reach(cursor));
-        self.on_stored.extend(batch.on_stored.take());
-        self.group_since.get_or_insert(since_boot);
+        self.take_besides_events(batch, since_boot);
         Ok(())
     }
 
-    fn count_batch(
+    pub(super) fn take_besides_events(&mut self, batch: EventBatch, since_boot: Duration) {
+        let counts = self.group.counts();
+        counts.add(Counter::UnknownLines, batch.unknown_lines);
+        batch.losses.iter().for_each(|(reason, count)| counts.add(Counter::Lost(*reason), *count));
+        batch.cursors.into_iter().for_each(|cursor| self.group.reach(cursor));
+        self.on_stored.extend(batch.on_stored);
+        self.group_since.get_or_insert(since_boot);
+    }
+
+    pub(super) fn count_batch(
         &mut self,
         batch: &EventBatch,
         boot: BootMillis,
@@ -260,10 +308,16 @@ impl<C: Clock> Engine<C> {
                 &mut self.state,
                 &mut self.store,
                 self.group.counts(),
-            )?;
-            if let Some(event) = counted {
-                self.group.push(event);
-                taken += 1;
+            );
+            match counted {
+                Ok(Some(event)) => {
+                    self.group.push(event);
+                    taken += 1;
+                }
+                Ok(None) => {}
+                Err(error) if error.is_corrupt() => return Err(error),
+                // Whether the file knows its key can't be read.
+                Err(_) => self.group.counts().add(Counter::Lost(LossReason::Storage), 1),
             }
         }
         self.group.counts().add(Counter::Events, taken);
@@ -304,13 +358,9 @@ impl<C: Clock> Engine<C> {
 
     /// Commits what there is. Windows stay open: the next start goes on counting in them.
     fn leave(&mut self) -> Result<(), StoreError> {
-        self.commit_checkpoint()
-    }
-
-    /// How long to wait before a commit that failed that often is tried again; none once the process shall end.
-    pub(super) fn retry_wait(&self, failures: usize) -> Option<Duration> {
-        let wait = RETRY_WAITS.get(failures).or(RETRY_WAITS.last()).copied();
-        wait.filter(|_| !self.stop.load(Ordering::Relaxed))
+        self.commit_checkpoint()?;
+        self.store.fold_log();
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ mod commits;
 pub mod counting;
 mod engine;
 mod offers;
+mod outage;
 mod redating;
 mod settings;
 pub mod state;

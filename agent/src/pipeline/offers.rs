@@ -44,6 +44,10 @@ impl<C: Clock> Engine<C> {
     fn activate(&mut self, accepted: Accepted, bundle: Vec<u8>) -> Result<(), StoreError> {
         let Accepted { model, hand_overs } = accepted;
         let version = model.version();
+        if !self.store.has_room_for(bundle.len() as u64) {
+            tracing::warn!("there is no room for model {}; it is taken when it is offered again", version.0);
+            return Ok(());
+        }
         let handed_over = hand_overs.kept().len().saturating_sub(self.models.memory.hand_overs.kept().len());
         // A model that has not proved itself is nothing to go back to.
         let keep_active = self.models.memory.trial.is_none();
@@ -119,7 +123,7 @@ impl<C: Clock> Engine<C> {
                 let mut change = self.begin_change();
                 let memory = self.models.memory.clone();
                 change.model = Some(ModelChange { slots: SlotChange::ForgetPrevious, memory });
-                self.write(&change)?;
+                self.write(change)?;
             }
         }
         Ok(())
@@ -142,7 +146,7 @@ impl<C: Clock> Engine<C> {
         change.model = Some(ModelChange { slots, memory: self.models.memory.clone() });
         let outcome = ModelOutcome::RolledBack(Rollback { to, cause: refused.refusal.cause(), trial });
         self.push_model_report(&mut change, version, outcome);
-        self.write(&change)
+        self.write(change)
     }
 
     fn checked_previous(&self) -> Result<Option<Result<CheckedModel, Refused>>, StoreError> {

@@ -50,7 +50,7 @@ impl<C: Clock> Engine<C> {
     /// transaction. What a guess would place before `not_before` happened then.
     pub(super) fn redate(&mut self, not_before: Option<UnixMillis>) -> Result<(), StoreError> {
         let span = self.state.provisional.take();
-        let bodies = span.map_or_else(|| Ok(Vec::new()), |span| self.store.group_bodies(span.from))?;
+        let bodies = span.map_or_else(|| Ok(Vec::new()), |span| self.waiting_groups(span.from))?;
         let dating =
             Dating { earlier: self.earlier_boots(&bodies)?, not_before, since_boot: self.clock.since_boot() };
         let redated: Vec<_> = bodies
@@ -70,6 +70,16 @@ impl<C: Clock> Engine<C> {
             );
         }
         self.write_checkpoint(change)
+    }
+
+    /// The clock is half set when these are read: they are read until it works.
+    fn waiting_groups(&mut self, from: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        loop {
+            match self.store.group_bodies(from) {
+                Ok(bodies) => return Ok(bodies),
+                Err(error) => self.wait_out(error)?,
+            }
+        }
     }
 
     /// The boots before this one, newest first, each ending where the next began.

@@ -29,6 +29,10 @@ pub struct Settings {
     pub group_events: u64,
     /// …or when its first one has waited this long.
     pub group_wait: Duration,
+    /// This much of the file is kept free.
+    pub reserve_bytes: u64,
+    /// While nothing can be written, events are counted until they take this many bytes of memory.
+    pub hold_bytes: u64,
     /// How much the file may hold.
     pub retention: Retention,
     /// Which models are taken.
@@ -58,6 +62,8 @@ impl Settings {
             },
             group_events: u64::from(store.group_events),
             group_wait: Duration::from_millis(u64::from(store.group_millis)),
+            reserve_bytes: store.reserve_bytes,
+            hold_bytes: store.hold_bytes.into(),
             retention: Retention {
                 outbox: Limits {
                     bytes: store.outbox_max_bytes,

@@ -146,11 +146,7 @@ impl State {
                 self.cursors.insert(name, position);
             }
         }
-        for (reason, count) in counts.losses() {
-            let span = self.unreported.entry(reason).or_insert(LossSpan { count: 0, since: at, until: at });
-            span.count = span.count.saturating_add(count);
-            span.until = span.until.max(at);
-        }
+        add_losses(&mut self.unreported, counts, at);
         self.counts.merge(counts);
     }
 
@@ -183,5 +179,14 @@ impl State {
             provisional: self.provisional,
             unannounced: self.unannounced,
         }
+    }
+}
+
+/// Adds the losses among the counts to those that the ground has not heard of.
+pub fn add_losses(unreported: &mut BTreeMap<LossReason, LossSpan>, counts: &Counts, at: UnixSeconds) {
+    for (reason, count) in counts.losses() {
+        let span = unreported.entry(reason).or_insert(LossSpan { count: 0, since: at, until: at });
+        span.count = span.count.saturating_add(count);
+        span.until = span.until.max(at);
     }
 }

@@ -25,7 +25,7 @@ const ONE_MOMENT: Duration = Duration::from_millis(500);
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Both clocks at one moment, and that moment.
-fn read(clock: &impl Clock) -> (Reading, Duration) {
+pub(super) fn read(clock: &impl Clock) -> (Reading, Duration) {
     let mut since_boot = clock.since_boot();
     for _ in 0..3 {
         let wall = clock.wall();
@@ -118,7 +118,12 @@ impl<C: Clock> Engine<C> {
             self.note_trust(trust, now.boot);
         }
         match turn.adoption {
-            Some(adoption) => self.go_over(adoption, changed)?,
+            Some(adoption) => {
+                self.setting_clock = true;
+                let gone_over = self.go_over(adoption, changed);
+                self.setting_clock = false;
+                gone_over?;
+            }
             None if changed => self.commit_checkpoint()?,
             None => {}
         }

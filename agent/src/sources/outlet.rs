@@ -53,20 +53,32 @@ impl Fault {
 pub(super) struct Outlet {
     queue: SyncSender<Input>,
     stop: Arc<AtomicBool>,
+    /// Set while the engine can't store what it takes, and has no memory left for what can wait.
+    memory_full: Arc<AtomicBool>,
     heartbeat: Heartbeat,
 }
 
 impl Outlet {
     pub(super) fn new(queue: SyncSender<Input>, stop: Arc<AtomicBool>) -> Self {
-        Self { queue, stop, heartbeat: Heartbeat::default() }
+        Self { queue, stop, memory_full: Arc::default(), heartbeat: Heartbeat::default() }
+    }
+
+    pub(super) fn heeding(self, memory_full: Arc<AtomicBool>) -> Self {
+        Self { memory_full, ..self }
     }
 
     /// The same way for one more source, and that source's own sign of life.
     pub(super) fn for_another_source(&self) -> (Self, Heartbeat) {
         let heartbeat = Heartbeat::default();
-        let outlet =
-            Self { queue: self.queue.clone(), stop: Arc::clone(&self.stop), heartbeat: heartbeat.clone() };
-        (outlet, heartbeat)
+        (Self { heartbeat: heartbeat.clone(), ..self.clone() }, heartbeat)
+    }
+
+    /// For sources that read from a file, which keeps what is not read yet: waits while the engine has no memory left.
+    pub(super) fn wait_for_memory(&self) -> Result<(), Fault> {
+        while self.memory_full.load(Ordering::Relaxed) {
+            self.pause(STOP_CHECK)?;
+        }
+        self.check()
     }
 
     /// Waits for another thread, which has to answer for how long it takes.

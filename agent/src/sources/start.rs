@@ -93,7 +93,8 @@ struct Starter {
     watched: Vec<Watched>,
 }
 
-/// Starts all sources. `cursors` is what the store holds; a full queue makes them wait.
+/// Starts all sources. `cursors` is what the store holds; a full queue makes them wait, and `memory_full` those that
+/// read from files.
 ///
 /// # Errors
 /// When the configuration can't work. What time may mend, a missing file or folder, is no error: the source tells it
@@ -102,6 +103,7 @@ pub fn start(
     config: &Config,
     cursors: HashMap<String, Vec<u8>>,
     queue: SyncSender<Input>,
+    memory_full: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 ) -> Result<SourceThreads, SourceError> {
     let sources = &config.sources;
@@ -114,7 +116,7 @@ pub fn start(
     let replays: Vec<_> = speeds.collect::<Result<_, _>>()?;
     let rules = Arc::new(RuleSet::load(&sources.rules)?);
     let mut starter = Starter {
-        outlet: Outlet::new(queue, stop),
+        outlet: Outlet::new(queue, stop).heeding(memory_full),
         interpreter: Arc::new(Mutex::new(Interpreter::new(rules, Hints::default()))),
         producers: Arc::new(Mutex::new(Producers::restore(&cursors))),
         cursors,

@@ -64,6 +64,11 @@ impl<'a> Taker<'a> {
         receipt
     }
 
+    /// For a source that reads from a file: waits while the engine has no memory left.
+    pub(super) fn wait_for_memory(&self) -> Result<(), Fault> {
+        if self.held.is_some() { self.outlet.check() } else { self.outlet.wait_for_memory() }
+    }
+
     /// Counts something that was not even read.
     pub(super) fn lose(&mut self, reason: LossReason) {
         self.taken += 1;

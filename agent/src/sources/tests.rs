@@ -60,7 +60,8 @@ impl Bench {
     fn start(&mut self) {
         let (queue, engine) = sync_channel(64);
         let stop = Arc::new(AtomicBool::new(false));
-        let threads = start(&self.config, self.cursors.clone(), queue, Arc::clone(&stop)).expect("started");
+        let threads = start(&self.config, self.cursors.clone(), queue, Arc::default(), Arc::clone(&stop))
+            .expect("started");
         self.running = Some((engine, threads, stop));
     }
 
@@ -324,7 +325,7 @@ fn what_cannot_work_is_refused_at_the_start_with_the_setting() {
         let mut config = Config::default();
         change(&mut config);
         let (queue, _engine) = sync_channel(1);
-        match start(&config, HashMap::new(), queue, Arc::default()) {
+        match start(&config, HashMap::new(), queue, Arc::default(), Arc::default()) {
             Ok(_) => panic!("started"),
             Err(error) => error.to_string(),
         }

@@ -110,6 +110,8 @@ pub(super) fn apply(
 ) -> Result<Outcome, StoreError> {
     let last_group = i64::try_from(last_group).unwrap_or(i64::MAX);
     let at = change.at;
+    // First, for what comes may need the room.
+    remove_sent_and_seen(connection, &change.removal)?;
     write_log(connection, change, last_group, at)?;
     if !change.frames.is_empty() {
         outbox::append(connection, &change.frames, at)?;
@@ -130,7 +132,7 @@ pub(super) fn apply(
         Some(committed) => outbox::acknowledge(connection, committed)?,
         None => None,
     };
-    remove(connection, &change.removal)?;
+    remove_counted(connection, &change.removal)?;
     Ok(Outcome { acknowledged })
 }
 
@@ -172,13 +174,18 @@ fn write_windows(connection: &Connection, change: &Change, at: UnixSeconds) -> R
     Ok(())
 }
 
-fn remove(connection: &Connection, removal: &Removal) -> Result<(), StoreError> {
+fn remove_sent_and_seen(connection: &Connection, removal: &Removal) -> Result<(), StoreError> {
     if let Some(through) = removal.outbox.through {
         connection.execute("DELETE FROM outbox WHERE seq <= ?1", [through])?;
     }
     if let Some(through) = removal.windows.through {
         connection.execute("DELETE FROM windows WHERE id <= ?1", [through])?;
     }
+    Ok(())
+}
+
+/// Groups, and the keys that only they name: last, when it is known which keys are in use.
+fn remove_counted(connection: &Connection, removal: &Removal) -> Result<(), StoreError> {
     if let Some(through) = removal.events.through {
         connection.execute("DELETE FROM events WHERE id <= ?1", [through])?;
         connection.execute("DELETE FROM keys WHERE last_group <= ?1", [through])?;

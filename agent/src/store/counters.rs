@@ -27,6 +27,12 @@ pub enum Counter {
     ModelsRefused,
     /// Damaged databases set aside before this one.
     DatabasesSetAside,
+    /// Times that nothing could be written for a while.
+    StorageOutages,
+    /// Seconds of that.
+    StorageOutageSeconds,
+    /// Stored groups of events and closed windows that went before their time, for want of room.
+    GaveWay,
     /// Steps of the wall clock that were noticed.
     ClockSteps,
     /// Times that a wall clock was taken for the time of day because nothing better came.
@@ -45,7 +51,7 @@ pub enum Counter {
 
 impl Counter {
     /// What is no loss, by its number in the file. Losses count from 0 up, as on the wire.
-    const OTHERS: [(Self, u8); 15] = [
+    const OTHERS: [(Self, u8); 18] = [
         (Self::Events, 64),
         (Self::KeyOverflow, 65),
         (Self::TextCut, 66),
@@ -54,6 +60,9 @@ impl Counter {
         (Self::ModelsActivated, 69),
         (Self::ModelsRefused, 70),
         (Self::DatabasesSetAside, 71),
+        (Self::StorageOutages, 72),
+        (Self::StorageOutageSeconds, 73),
+        (Self::GaveWay, 74),
         (Self::ClockSteps, 76),
         (Self::ClockGuesses, 77),
         (Self::Provisional, 78),
@@ -103,6 +112,9 @@ impl Counter {
             Self::ModelsActivated => "models_activated",
             Self::ModelsRefused => "models_refused",
             Self::DatabasesSetAside => "databases_set_aside",
+            Self::StorageOutages => "storage_outages",
+            Self::StorageOutageSeconds => "storage_outage_seconds",
+            Self::GaveWay => "gave_way",
             Self::ClockSteps => "clock_steps",
             Self::ClockGuesses => "clock_guesses",
             Self::Provisional => "provisional",
@@ -180,6 +192,7 @@ mod tests {
         assert_eq!(Counter::Lost(LossReason::OutboxAge).code(), 0);
         assert_eq!(Counter::Events.code(), 64);
         assert_eq!(Counter::DatabasesSetAside.code(), 71);
+        assert_eq!(Counter::StorageOutages.code(), 72);
         assert_eq!(Counter::ClockSteps.code(), 76);
         assert_eq!(Counter::ModelsRolledBack.code(), 80);
         assert_eq!(Counter::from_code(200), None);

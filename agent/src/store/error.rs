@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
+use super::room;
 use super::schema::SCHEMA_VERSION;
 
 /// Why the store did not do what it was asked.
@@ -74,6 +75,12 @@ impl StoreError {
     /// A value that no agent writes.
     pub(crate) fn garbled(what: &'static str) -> Self {
         Self::Corrupt(format!("{what} does not decode"))
+    }
+
+    /// Whether there is no room, on the disk or in the file. Then the change did not take place.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if room::is_full(error))
     }
 
     /// Whether only a new file helps.

@@ -129,6 +129,12 @@ impl GroupWriter {
         self.event_count
     }
 
+    /// The bytes its events take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.events.len() as u64
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

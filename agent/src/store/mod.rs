@@ -21,6 +21,7 @@ mod models;
 mod outbox;
 mod reader;
 mod retention;
+mod room;
 mod schema;
 mod varint;
 mod writer;

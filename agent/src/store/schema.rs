@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::{StoreError, room};
 
 /// The version in `user_version`. A file with a higher one belongs to a newer agent.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -60,6 +61,10 @@ CREATE TABLE model_memory (
     id   INTEGER PRIMARY KEY CHECK (id = 1),
     body BLOB NOT NULL
 ) STRICT;
+CREATE TABLE room (
+    id   INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+) STRICT;
 ";
 
 /// Opens the one writing connection. A newer file is refused before anything of it is changed.
@@ -70,9 +75,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     check_version(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // A WAL of 1 MiB keeps its index small and gives space back after a burst.
+    // A WAL that begins anew after 1 MiB keeps its index small; it gives space back after a burst.
     connection.pragma_update(None, "wal_autocheckpoint", 256)?;
-    connection.pragma_update(None, "journal_size_limit", 1 << 20)?;
+    connection.pragma_update(None, "journal_size_limit", room::LOG_BYTES.cast_signed())?;
     Ok(connection)
 }
 
@@ -93,6 +98,8 @@ fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", -256)?;
     connection.pragma_update(None, "mmap_size", 0)?;
+    // The files stay, so that the next start needs neither inodes nor room for them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
 }

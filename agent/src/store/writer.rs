@@ -11,12 +11,13 @@ use rusqlite::Connection;
 use super::change::{self, Change, Removal};
 use super::checkpoint::Checkpoint;
 use super::dictionary::{Dictionary, KeyEntry};
-use super::founding::{self, Found, Founded};
+use super::founding::{self, Found, Founded, beside};
 use super::group::KeyId;
 use super::log::{KeyNames, LoggedGroup};
 use super::models::{self, Slot, StoredModel};
 use super::outbox::{self, OutboxBounds};
 use super::retention::{Candidate, Held, Limits, Plan, plan};
+use super::room::{self, Room};
 use super::{StoreError, log, schema};
 use crate::model::ModelMemory;
 
@@ -30,6 +31,10 @@ pub struct Retention {
     /// Closed windows.
     pub windows: Limits,
 }
+
+/// What goes at a time to make room, of history and of what the ground has not got yet.
+const SACRIFICE_BYTES: u64 = 128 << 10;
+const SACRIFICE_FRAME_BYTES: u64 = 16 << 10;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct HeldByTable {
@@ -52,6 +57,7 @@ pub struct Store {
     changes: i64,
     /// A commit failed, and only the file knows whether it took place.
     doubtful: bool,
+    room: Room,
     /// Held, never read: it keeps a second agent away.
     lock: File,
 }
@@ -90,10 +96,58 @@ impl Store {
             bytes_since_checkpoint: 0,
             changes: 0,
             doubtful: false,
+            room: Room::default(),
             lock,
         };
         store.measure()?;
         Ok(store)
+    }
+
+    /// Keeps this much of the file free from now on, as long as the disk has room for it.
+    pub fn keep_free(&mut self, bytes: u64) {
+        self.room.reserve = bytes;
+        if let Err(error) = room::keep_log_at(&self.log_path(), room::LOG_BYTES) {
+            tracing::warn!("the write-ahead log can't be given its room: {error}");
+        }
+        match room::settle(&self.connection).and_then(|()| self.refill()) {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(
+                "the disk has no room for {bytes} bytes in reserve (`store.reserve_bytes`): it is tried again"
+            ),
+            Err(error) => tracing::warn!("the database can't be given its reserve: {error}"),
+        }
+    }
+
+    /// Makes the reserve whole again, where the disk has room for that.
+    ///
+    /// # Errors
+    /// When the database can't be read or written.
+    pub fn refill(&self) -> Result<bool, StoreError> {
+        self.room.refill(&self.connection)
+    }
+
+    /// Whether so many bytes can be stored at once.
+    #[must_use]
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        let log = room::keep_log_at(&self.log_path(), room::LOG_BYTES + bytes);
+        log.is_ok() && self.room.provide(&self.connection, bytes + room::CHUNK_BYTES).unwrap_or(false)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        beside(&self.path, "-wal")
+    }
+
+    /// Brings what the write-ahead log holds into the file.
+    pub fn fold_log(&self) {
+        let folded = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = folded {
+            tracing::debug!("the write-ahead log stays as it is: {error}");
+        }
+    }
+
+    /// Something could not be read: the file is opened anew before the next change.
+    pub const fn distrust(&mut self) {
+        self.doubtful = true;
     }
 
     /// Learns from the file what the fields repeat of it.
@@ -265,14 +319,49 @@ impl Store {
         })
     }
 
-    /// Does all of a change in one transaction, durably.
+    /// Decides what goes to make room: stored events, else closed windows, else the oldest frames; none where nothing is
+    /// left. Groups from `kept_from` on stay.
     ///
     /// # Errors
-    /// When it fails. It may have taken place all the same: call again with the same change, which looks first.
+    /// When the database can't be read.
+    pub fn plan_sacrifice(&self, kept_from: Option<u64>) -> Result<Option<Removal>, StoreError> {
+        let all = Limits { bytes: u64::MAX, age_seconds: u64::MAX, rows: u64::MAX };
+        let none = Retention { outbox: all, events: all, windows: all };
+        let less = |held: Held, bytes: u64| Limits { bytes: held.bytes.saturating_sub(bytes), ..all };
+        let HeldByTable { outbox, events, windows } = self.held;
+        let steps = [
+            Retention { events: less(events, SACRIFICE_BYTES), ..none },
+            Retention { windows: less(windows, SACRIFICE_BYTES), ..none },
+            Retention { outbox: less(outbox, SACRIFICE_FRAME_BYTES), ..none },
+        ];
+        for limits in steps {
+            let removal = self.plan_removal(&limits, UnixSeconds(0), kept_from)?;
+            if removal != Removal::default() {
+                return Ok(Some(removal));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Does all of a change in one transaction, durably. Makes the file larger where it must.
+    ///
+    /// # Errors
+    /// When it fails. It may have taken place all the same: call again with the same change, which looks first. Only
+    /// where there is no room it did not.
     pub fn write(&mut self, change: &Change) -> Result<(), StoreError> {
+        match self.try_to_write(change) {
+            Err(error) if error.is_full() && self.room.grow(&self.connection, 0).unwrap_or(false) => {
+                self.try_to_write(change)
+            }
+            other => other,
+        }
+    }
+
+    fn try_to_write(&mut self, change: &Change) -> Result<(), StoreError> {
         let group = self.last_group + u64::from(change.group.is_some());
         if self.doubtful {
             self.connection = schema::open_writer(&self.path)?;
+            room::settle(&self.connection)?;
             let done = self.took_place(change, group)?;
             self.doubtful = false;
             if done {
@@ -286,7 +375,7 @@ impl Store {
                 Ok(())
             }
             Err(error) => {
-                self.doubtful = true;
+                self.doubtful = !error.is_full();
                 Err(error)
             }
         }

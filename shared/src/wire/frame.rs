@@ -182,11 +182,13 @@ pub enum LossReason {
     PointOverflow,
     /// Frames of a database that could not be read any more; the count is unknown and says 0.
     Corrupt,
+    /// Events that came, and frames that waited, while there was no room for them or nothing could be written.
+    Storage,
 }
 
 impl LossReason {
     /// Every reason, in the wire's order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::OutboxAge,
         Self::OutboxBytes,
         Self::OutboxCount,
@@ -199,6 +201,7 @@ impl LossReason {
         Self::FileGap,
         Self::PointOverflow,
         Self::Corrupt,
+        Self::Storage,
     ];
 
     /// The name in tables, counters and logs.
@@ -217,6 +220,7 @@ impl LossReason {
             Self::FileGap => "file_gap",
             Self::PointOverflow => "point_overflow",
             Self::Corrupt => "corrupt",
+            Self::Storage => "storage",
         }
     }
 }

@@ -327,7 +327,7 @@ fn an_aircraft_that_was_parked_for_months_goes_on_at_once() {
 #[test]
 fn a_damaged_database_found_in_1970_is_told_of_once_the_time_is_known() {
     let mut agent = Agent::start();
-    agent.stop();
+    agent.stop_folded();
     std::fs::write(agent.path(), b"junk".repeat(1000)).expect("written");
     agent.clock.boot_showing(2);
     agent.restart();

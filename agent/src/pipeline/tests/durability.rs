@@ -134,41 +134,12 @@ fn a_key_in_use_outlives_all_groups() {
 }
 
 #[test]
-fn a_full_disk_delays_a_commit_and_loses_nothing() {
-    let mut agent = Agent::start();
-    agent.events(&[(0, "DNS", "refused", FAIL)]);
-    agent.commit();
-    agent.engine().store.limit_pages_to_what_there_is();
-    let text = "x".repeat(180);
-    for key in 0..100 {
-        agent.events(&[(1, "DNS", &format!("{key} {text}"), FAIL)]);
-    }
-    // The first try fails for want of pages; the new connection has them, as a disk has after somebody made room.
-    agent.commit();
-    assert!(!agent.engine().store.has_page_limit(), "it opened the file anew");
-    agent.restart();
-    agent.pass(400);
-    assert_eq!(counts(&agent), [(0, 101)]);
-}
-
-#[test]
-fn a_commit_that_fails_while_the_agent_stops_is_an_error() {
-    let mut agent = Agent::start();
-    agent.stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    agent.engine().store.limit_pages_to_what_there_is();
-    for key in 0..100 {
-        agent.events(&[(1, "DNS", &format!("{key} {}", "x".repeat(180)), FAIL)]);
-    }
-    assert!(matches!(agent.engine().commit_group(), Err(StoreError::Sqlite(_))));
-}
-
-#[test]
 fn a_damaged_database_is_set_aside_and_the_agent_runs_on() {
     let mut agent = Agent::start();
     agent.events(&[(0, "DNS", "refused", FAIL)]);
     agent.pass(400);
     let before = agent.engine().store.bounds().expect("bounds").stream;
-    agent.stop();
+    agent.stop_folded();
     fs::write(agent.path(), b"this is no database, though it is long enough to be read as one".repeat(100))
         .expect("written");
     agent.restart();
@@ -191,7 +162,7 @@ fn a_damaged_database_is_set_aside_and_the_agent_runs_on() {
 fn only_the_newest_damaged_database_is_kept() {
     let mut agent = Agent::start();
     for _ in 0..3 {
-        agent.stop();
+        agent.stop_folded();
         fs::write(agent.path(), b"junk".repeat(1000)).expect("written");
         agent.clock.advance(1);
         agent.restart();
@@ -208,7 +179,7 @@ fn a_page_overwritten_in_the_middle_is_noticed_at_the_start() {
         agent.events(&[(second, "DNS", "refused", FAIL)]);
         agent.commit();
     }
-    agent.stop();
+    agent.stop_folded();
     let mut file = fs::OpenOptions::new().write(true).open(agent.path()).expect("opened");
     file.seek(SeekFrom::Start(4096)).expect("sought");
     file.write_all(&[0xa5; 4096]).expect("written");

@@ -9,6 +9,7 @@ mod models;
 mod outbox;
 mod replay;
 mod rollout;
+mod storage;
 mod trials;
 
 use std::cell::Cell;
@@ -122,6 +123,7 @@ impl Agent {
     pub(crate) fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let config = Config { tail: "TC-JJA".to_owned(), ..Config::default() };
         let mut settings = Settings::from_config(&config).expect("valid");
+        settings.reserve_bytes = 0;
         change(&mut settings);
         let mut agent = Self {
             folder: TempDir::new().expect("a folder"),
@@ -149,6 +151,13 @@ impl Agent {
 
     pub(crate) fn stop(&mut self) {
         self.engine = None;
+    }
+
+    /// Stops it, with everything in the one file and nothing beside it that could mend it.
+    pub(crate) fn stop_folded(&mut self) {
+        self.engine().store.fold_log();
+        self.stop();
+        std::fs::remove_file(self.folder.path().join("agent.db-wal")).expect("removed");
     }
 
     /// Ends the process without a word, as far as one process can: what was not committed is gone.

@@ -239,12 +239,27 @@ fn a_kill_before_the_commit_leaves_the_old_model_and_the_next_offer_finds_it() {
     let before = reports(&agent);
     // The transaction does not reach the disk: the process ends while it tries.
     agent.stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    agent.engine().store.limit_pages_to_what_there_is();
+    agent.engine().store.keep_free(1 << 20);
+    agent.engine().store.refuse_writes();
     let large = Draft { padding: 100_000, ..Draft::version(4) };
     assert!(agent.engine().take(Input::ModelOffered(large.sign())).is_err());
     agent.stop.store(false, std::sync::atomic::Ordering::Relaxed);
     agent.restart();
     assert_eq!((version(&mut agent), reports(&agent)), (3, before));
+    offer(&mut agent, &large);
+    assert_eq!(version(&mut agent), 4);
+}
+
+#[test]
+fn a_model_that_finds_no_room_is_taken_when_it_is_offered_again() {
+    let mut agent = proven();
+    agent.engine().store.fill_the_disk();
+    let large = Draft { padding: 1_000_000, ..Draft::version(4) };
+    offer(&mut agent, &large);
+    assert_eq!(version(&mut agent), 3);
+    agent.events(&[(0, "DNS", "refused", FAIL)]);
+    agent.commit();
+    agent.engine().store.make_room_on_the_disk();
     offer(&mut agent, &large);
     assert_eq!(version(&mut agent), 4);
 }

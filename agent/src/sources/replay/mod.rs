@@ -163,7 +163,7 @@ impl<'a> Replay<'a> {
         batch.cursors.push(Cursor { name: cursor_name(&self.path), position: place.to_bytes() });
         self.outlet.send(batch)?;
         self.reached = Some(place);
-        self.outlet.check()
+        self.outlet.wait_for_memory()
     }
 
     fn wait_until_due(&mut self, at: UnixMillis) -> Result<(), Fault> {

@@ -94,7 +94,8 @@ impl<'a> SpoolSource<'a> {
         let mut splitter = LineSplitter::new(self.max_line_bytes);
         let mut taker = Taker::new(self.outlet, self.producers, DatedBy::Itself);
         loop {
-            self.outlet.check()?;
+            // Without the lock on the producers: the event socket needs it.
+            taker.wait_for_memory()?;
             let mut chunk = vec![0; CHUNK_BYTES];
             let count = file.read_at(&mut chunk, read).map_err(fault("read"))?;
             read += count as u64;

@@ -94,7 +94,7 @@ impl<'a> Tail<'a> {
 
     /// Takes the next part of the log, if there is one. Whether there was.
     fn look(&mut self) -> Result<bool, Fault> {
-        self.outlet.check()?;
+        self.outlet.wait_for_memory()?;
         let result = match self.open.take() {
             None => self.open_somewhere(),
             Some(open) => self.go_on(open),

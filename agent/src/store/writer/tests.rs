@@ -3,19 +3,30 @@ use tempfile::TempDir;
 use super::*;
 use crate::store::{GroupHead, GroupWriter, LoggedEvent};
 
-/// What `max_page_count` is on a connection nobody limited.
-const NO_LIMIT: i64 = 0xffff_fffe;
-
 impl Store {
-    /// Makes the disk full, as far as this connection can tell.
-    pub(crate) fn limit_pages_to_what_there_is(&self) {
-        self.connection.pragma_update(None, "max_page_count", 1).expect("limited");
+    /// Fills the disk: the file keeps the size it has.
+    pub(crate) fn fill_the_disk(&mut self) {
+        room::settle(&self.connection).expect("settled");
+        self.room.most_pages = self.pages();
     }
 
-    pub(crate) fn has_page_limit(&self) -> bool {
-        let limit: i64 =
-            self.connection.query_row("PRAGMA max_page_count", [], |row| row.get(0)).expect("a number");
-        limit < NO_LIMIT
+    /// Somebody makes room on the disk.
+    pub(crate) fn make_room_on_the_disk(&mut self) {
+        self.room = Room { reserve: self.room.reserve, ..Room::default() };
+    }
+
+    /// As on a file system that became read-only, until the file is opened anew.
+    pub(crate) fn refuse_writes(&self) {
+        self.connection.pragma_update(None, "query_only", true).expect("set");
+    }
+
+    pub(crate) fn pages(&self) -> u64 {
+        self.pragma("page_count")
+    }
+
+    pub(crate) fn pragma(&self, name: &str) -> u64 {
+        let sql = format!("PRAGMA {name}");
+        self.connection.query_row(&sql, [], |row| row.get(0)).map(i64::unsigned_abs).expect("a number")
     }
 }
 
@@ -83,10 +94,55 @@ fn a_change_that_failed_is_done_when_it_is_tried_again() {
     let mut store = open(&folder);
     let text = "x".repeat(10_000);
     let change = group_of(&mut store, FaultKey { edr_point: "DNS", description: &text });
-    store.limit_pages_to_what_there_is();
-    store.write(&change).expect_err("the disk is full");
+    store.fill_the_disk();
+    assert!(store.write(&change).expect_err("the disk is full").is_full());
+    store.make_room_on_the_disk();
     store.write(&change).expect("there is room again");
     assert_eq!(groups(&mut store), 1);
+}
+
+#[test]
+fn the_file_grows_by_chunks_that_it_takes_from_the_disk_first() {
+    let folder = TempDir::new().expect("a folder");
+    let mut store = open(&folder);
+    store.keep_free(0);
+    let before = store.pages();
+    let text = "x".repeat(10_000);
+    let change = group_of(&mut store, FaultKey { edr_point: "DNS", description: &text });
+    store.write(&change).expect("written");
+    assert!(store.pages() >= before + room::CHUNK_BYTES / 4096 - 2);
+    assert_eq!(store.pragma("max_page_count"), store.pages());
+    let file = std::fs::metadata(folder.path().join("agent.db")).expect("there");
+    assert!(file.len() >= store.pages() * 4096);
+    assert!(std::os::unix::fs::MetadataExt::blocks(&file) * 512 >= store.pages() * 4096, "no hole in it");
+    store.connection.execute_batch("PRAGMA integrity_check").expect("sound");
+}
+
+#[test]
+fn a_reserve_lasts_for_as_much_as_it_says_on_a_full_disk() {
+    let folder = TempDir::new().expect("a folder");
+    let mut store = open(&folder);
+    store.keep_free(512 << 10);
+    store.fill_the_disk();
+    let frames = vec![vec![7; 1000]; 100];
+    for _ in 0..4 {
+        store.write(&Change { frames: frames.clone(), ..Change::at(NOW) }).expect("there is room");
+    }
+    let more = Change { frames: vec![vec![7; 1000]; 200], ..Change::at(NOW) };
+    assert!(store.write(&more).expect_err("the reserve is used up").is_full());
+    store.make_room_on_the_disk();
+    store.refill().expect("refilled");
+    assert!(store.pragma("freelist_count") * 4096 >= 500 << 10, "whole again");
+    assert_eq!(std::fs::metadata(folder.path().join("agent.db-wal")).expect("there").len(), room::LOG_BYTES);
+}
+
+#[test]
+fn what_a_kill_left_of_growing_is_room_after_the_next_start() {
+    let folder = TempDir::new().expect("a folder");
+    let mut store = open(&folder);
+    store.connection.execute("INSERT INTO room (body) VALUES (zeroblob(100000))", []).expect("written");
+    store.keep_free(0);
+    assert!(store.pragma("freelist_count") >= 24);
 }
 
 #[test]
