@@ -18,3 +18,4 @@ mod operations;
 mod readme;
 mod rollout;
 mod smtp;
+mod storage_faults;

@@ -37,13 +37,23 @@ impl Fleet {
     /// # Panics
     /// When it does not arrive.
     #[must_use]
-    pub fn finish(mut self, stored: impl Fn() -> Option<Stored>) -> Oracle {
+    pub fn finish(self, stored: impl Fn() -> Option<Stored>) -> Oracle {
+        self.finish_with(stored, |_| ())
+    }
+
+    /// The same, with a last look at the agents before they are stopped.
+    ///
+    /// # Panics
+    /// As [`Self::finish`].
+    #[must_use]
+    pub fn finish_with(mut self, stored: impl Fn() -> Option<Stored>, look: impl FnOnce(&Self)) -> Oracle {
         let mut sent = Oracle::default();
         self.traffic.drain(..).for_each(|traffic| sent.extend(traffic.finish()));
         eventually("the last windows to arrive, and the outboxes to be empty", CATCH_UP_LIMIT, || {
             let arrived = sent.has_arrived(&stored()?);
             (arrived && self.aircraft.iter().all(Aircraft::has_sent_all)).then_some(())
         });
+        look(&self);
         self.aircraft.iter_mut().for_each(|aircraft| aircraft.agent.stop());
         sent
     }

@@ -3,7 +3,7 @@
 //! Every failure that is sent has a description of its own within its window: one that was lost is a missing row, one
 //! that was counted twice is a row that says 2.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +56,39 @@ impl Oracle {
             newest.insert(&id.0, id);
         }
         newest.values().all(|id| stored.failures.contains_key(*id))
+    }
+
+    /// How many windows the ground lacks. Those it has must be whole.
+    ///
+    /// # Panics
+    /// When they are not.
+    #[must_use]
+    pub fn missing_windows(&self, stored: &Stored) -> usize {
+        let window = |id: &FaultId| (id.0.clone(), id.1.clone());
+        let there: BTreeSet<_> = stored.failures.keys().map(window).collect();
+        let all: BTreeSet<_> = self.failures.keys().map(window).collect();
+        for (id, count) in self.failures.iter().filter(|(id, _)| there.contains(&window(id))) {
+            assert_eq!(stored.failures.get(id), Some(count), "{id:?} of a window that arrived");
+        }
+        all.difference(&there).count()
+    }
+
+    /// How many events the ground lacks. None may be there that was not sent.
+    ///
+    /// # Panics
+    /// When one is.
+    #[must_use]
+    pub fn missing_events(&self, stored: &Stored) -> i64 {
+        let missing = |sent: i64, found: Option<&i64>| {
+            let missing = sent - found.copied().unwrap_or(0);
+            assert!(missing >= 0, "more than was sent");
+            missing
+        };
+        let failures: i64 =
+            self.failures.iter().map(|(id, sent)| missing(*sent, stored.failures.get(id))).sum();
+        let successes: i64 =
+            self.successes.iter().map(|(id, sent)| missing(*sent, stored.successes.get(id))).sum();
+        failures + successes
     }
 
     /// Compares it with what the ground has: every event once, nothing lost, nothing missing, nothing set aside.
