@@ -28,7 +28,8 @@ impl Disk {
         fs::create_dir_all(&disk.folder).expect("a folder");
         File::create(&disk.image).and_then(|file| file.set_len(bytes)).expect("an image");
         let mut make = Command::new("mkfs.ext4");
-        make.args(["-q", "-m", "0", "-J", "size=4", "-N", &inodes.to_string()]).arg(&disk.image);
+        make.args(["-q", "-b", "4096", "-m", "0", "-J", "size=4", "-N", &inodes.to_string()])
+            .arg(&disk.image);
         Ended::well(&mut make);
         disk.mount();
         disk
@@ -55,7 +56,7 @@ impl Disk {
         while file.write_all(&junk).is_ok() {}
         // A failed sync is what a full disk may answer.
         let _ = file.sync_all();
-        assert_eq!(self.free_bytes(), 0, "the disk is full");
+        assert!(self.is_full(), "the disk is full");
     }
 
     /// Takes away what filled it.
@@ -78,14 +79,13 @@ impl Disk {
         }
     }
 
-    /// Bytes that are free.
+    /// Whether no block is free.
     ///
     /// # Panics
     /// When the kernel does not tell.
     #[must_use]
-    pub fn free_bytes(&self) -> u64 {
-        let found = statvfs(&self.folder).expect("it is mounted");
-        found.blocks_available() * found.fragment_size()
+    pub fn is_full(&self) -> bool {
+        statvfs(&self.folder).expect("it is mounted").blocks_available() == 0
     }
 
     /// The kernel finds the file system damaged, and from then on nothing can be written to it.

@@ -24,7 +24,8 @@ use super::{Input, Outgoing, timing};
 use crate::service::Heartbeat;
 use crate::sources::{DatedBy, EventBatch};
 use crate::store::{
-    BootId, BootMillis, ClockRecord, Counter, Found, Founded, GroupWriter, Store, StoreError,
+    BootId, BootMillis, Change, ClockRecord, Counter, Found, Founded, GroupWriter, KeyEntry, Replaced, Store,
+    StoreError,
 };
 
 /// How often retention looks at the database when nothing else makes it.
@@ -70,9 +71,20 @@ pub struct Engine<C> {
     pub(super) leaving: bool,
     /// Whether another time of day is being adopted.
     pub(super) setting_clock: bool,
+    /// What could not be written because the database is damaged.
+    pub(super) stranded: Option<Change>,
+    /// Damage that was found while a batch was taken.
+    pub(super) damage: Option<StoreError>,
     /// When losses were last reported and retention last looked, by the boot clock.
     pub(super) last_report: Duration,
     pub(super) last_housekeeping: Duration,
+}
+
+/// What an engine knows besides its database.
+struct Memory {
+    state: State,
+    stranded: Option<Change>,
+    on_stored: Vec<Box<dyn FnOnce() + Send>>,
 }
 
 impl<C: Clock> Engine<C> {
@@ -96,35 +108,49 @@ impl<C: Clock> Engine<C> {
         }
     }
 
-    /// Goes on with a new database after the old one turned out damaged, which is set aside.
+    /// Goes on with a new database after the old one turned out damaged, which is set aside. What is in memory goes over
+    /// into the new one: windows that are open, how far the sources have been read, and all counts. What only the old
+    /// one held is lost: frames that were not sent, and history.
     ///
     /// # Errors
     /// When that is not possible either.
-    pub fn start_anew(self, what: String) -> Result<Self, StoreError> {
-        let Self {
-            settings,
-            clock,
-            path,
-            store,
-            stop,
-            outgoing,
-            keeper,
-            boot,
-            heartbeat,
-            outage,
-            leaving,
-            ..
-        } = self;
-        let founded = Founded { announced: false, ..timing::founded(&clock, &settings.clock) };
-        let opened = store.replace(what, founded)?;
-        let mut engine = Self::with_store(path, settings, clock, stop, opened);
-        engine.outgoing = outgoing;
-        engine.boot = boot;
-        engine.heartbeat = heartbeat;
-        engine.outage = outage;
-        engine.leaving = leaving;
-        engine.restore(Some(keeper))?;
+    pub fn start_anew(mut self, what: String) -> Result<Self, StoreError> {
+        // The state takes note of what the group says besides its events, which are counted already.
+        self.begin_change();
+        let memory = (!self.holding).then(|| Memory {
+            state: self.state,
+            stranded: self.stranded,
+            on_stored: self.on_stored,
+        });
+        let founded = Founded { announced: false, ..timing::founded(&self.clock, &self.settings.clock) };
+        let Replaced { store, found, keys } = self.store.replace(what, founded)?;
+        let mut engine = Self::with_store(self.path, self.settings, self.clock, self.stop, (store, found));
+        engine.outgoing = self.outgoing;
+        engine.boot = self.boot;
+        engine.heartbeat = self.heartbeat;
+        engine.outage = self.outage;
+        engine.leaving = self.leaving;
+        engine.restore(Some(self.keeper))?;
+        if let Some(memory) = memory.filter(|_| !engine.holding) {
+            engine.take_over(memory, keys)?;
+        }
         Ok(engine)
+    }
+
+    fn take_over(&mut self, memory: Memory, keys: Vec<KeyEntry>) -> Result<(), StoreError> {
+        let Memory { state, stranded, on_stored } = memory;
+        let fresh = std::mem::replace(&mut self.state, state);
+        self.state.counts.merge(&fresh.counts);
+        self.state.provisional = None;
+        self.store.adopt_keys(keys);
+        let mut change = self.begin_change();
+        change.keys = self.store.take_unwritten_keys();
+        if let Some(stranded) = stranded {
+            change.frames = stranded.frames;
+            change.windows = stranded.windows;
+        }
+        self.on_stored = on_stored;
+        self.write_checkpoint(change)
     }
 
     fn with_store(
@@ -161,6 +187,8 @@ impl<C: Clock> Engine<C> {
             committed: None,
             leaving: false,
             setting_clock: false,
+            stranded: None,
+            damage: None,
             last_report: since_boot,
             last_housekeeping: since_boot,
         }
@@ -269,14 +297,23 @@ impl<C: Clock> Engine<C> {
 
     /// A batch is never split: its cursors say that *all* of it is stored.
     fn take_batch(&mut self, batch: EventBatch) -> Result<(), StoreError> {
-        let (boot, since_boot) = self.mind_clock()?;
+        let minded = self.mind_clock();
+        let (now, since_boot) = timing::read(&self.clock);
         if self.holding {
-            self.hold_batch(&batch, boot)?;
+            self.hold_batch(&batch, now.boot);
         } else {
-            self.count_batch(&batch, boot, since_boot)?;
+            self.count_batch(&batch, now.boot, since_boot);
         }
         self.take_besides_events(batch, since_boot);
-        Ok(())
+        minded.map(drop)
+    }
+
+    /// An event that can't be counted. The batch goes on: its cursors speak for all of it.
+    pub(super) fn lose_to_storage(&mut self, error: StoreError) {
+        self.group.counts().add(Counter::Lost(LossReason::Storage), 1);
+        if error.is_corrupt() {
+            self.damage = Some(error);
+        }
     }
 
     pub(super) fn take_besides_events(&mut self, batch: EventBatch, since_boot: Duration) {
@@ -288,12 +325,7 @@ impl<C: Clock> Engine<C> {
         self.group_since.get_or_insert(since_boot);
     }
 
-    pub(super) fn count_batch(
-        &mut self,
-        batch: &EventBatch,
-        boot: BootMillis,
-        since_boot: Duration,
-    ) -> Result<(), StoreError> {
+    pub(super) fn count_batch(&mut self, batch: &EventBatch, boot: BootMillis, since_boot: Duration) {
         let arrival = Moment { now: self.state.closed.first_open(self.keeper.at(boot)), since_boot };
         let mut taken = 0;
         for event in batch.events() {
@@ -315,13 +347,11 @@ impl<C: Clock> Engine<C> {
                     taken += 1;
                 }
                 Ok(None) => {}
-                Err(error) if error.is_corrupt() => return Err(error),
                 // Whether the file knows its key can't be read.
-                Err(_) => self.group.counts().add(Counter::Lost(LossReason::Storage), 1),
+                Err(error) => self.lose_to_storage(error),
             }
         }
         self.group.counts().add(Counter::Events, taken);
-        Ok(())
     }
 
     /// Does what is due by now.
@@ -329,6 +359,9 @@ impl<C: Clock> Engine<C> {
     /// # Errors
     /// When the database is damaged, or fails while the process ends.
     pub fn tick(&mut self) -> Result<(), StoreError> {
+        if let Some(damage) = self.damage.take() {
+            return Err(damage);
+        }
         let (_, now) = self.mind_clock()?;
         let waited =
             self.group_since.is_some_and(|since| now.saturating_sub(since) >= self.settings.group_wait);

@@ -23,6 +23,9 @@ use crate::store::{Change, Counter, GroupWriter, StoreError};
 const RETRY_WAITS: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10)];
 
+/// A database that can't be read is as good as damaged after this many failures, which take a minute and a half.
+const UNREADABLE_PATIENCE: usize = 12;
+
 /// What goes on is written to the log once in this while.
 const TELL_EVERY: Duration = Duration::from_secs(600);
 
@@ -58,9 +61,12 @@ impl<C: Clock> Engine<C> {
     pub(super) fn write(&mut self, mut change: Change) -> Result<(), StoreError> {
         let waiting = std::mem::take(&mut self.on_stored);
         while let Err(error) = self.store.write(&change) {
-            let room = error.is_full() && self.give_way(&mut change)?;
-            if !room {
-                self.wait_out(error)?;
+            let room = if error.is_full() { self.give_way(&mut change) } else { Ok(false) };
+            let again = room.and_then(|room| if room { Ok(()) } else { self.wait_out(error) });
+            if let Err(error) = again {
+                self.on_stored.splice(0..0, waiting);
+                self.stranded = Some(change);
+                return Err(error);
             }
         }
         self.end_outage();
@@ -121,6 +127,9 @@ impl<C: Clock> Engine<C> {
         if error.is_corrupt() || self.leaving || self.stop.load(Ordering::Relaxed) {
             return Err(error);
         }
+        if error.is_unreadable() && self.outage.failures >= UNREADABLE_PATIENCE {
+            return Err(StoreError::Corrupt(error.to_string()));
+        }
         self.tell_of_failure(&error);
         self.outage.failures += 1;
         self.count_meanwhile(wait)
@@ -161,7 +170,7 @@ impl<C: Clock> Engine<C> {
                 return Ok(());
             };
             match queue.recv_timeout(left) {
-                Ok(Input::Batch(batch)) => self.count_in_memory(batch)?,
+                Ok(Input::Batch(batch)) => self.count_in_memory(batch),
                 Ok(Input::Committed(committed)) => self.committed = Some(committed),
                 Ok(Input::ModelOffered(bundle)) => self.offered = Some(bundle),
                 Ok(Input::Shutdown) | Err(RecvTimeoutError::Disconnected) => {
@@ -180,19 +189,17 @@ impl<C: Clock> Engine<C> {
         !self.holding && !self.setting_clock && !self.leaving && self.group.bytes() < most
     }
 
-    fn count_in_memory(&mut self, batch: EventBatch) -> Result<(), StoreError> {
+    fn count_in_memory(&mut self, batch: EventBatch) {
         let (now, since_boot) = timing::read(&self.clock);
         let full = self.group.bytes() >= self.settings.hold_bytes;
         self.outage.memory_full.store(full, Ordering::Relaxed);
         // What has a cursor was taken for good, or would not be read again.
         if full && batch.cursors.is_empty() {
             self.group.counts().add(Counter::Lost(LossReason::Storage), batch.len() as u64);
-            self.take_besides_events(batch, since_boot);
         } else {
-            self.count_batch(&batch, now.boot, since_boot)?;
-            self.take_besides_events(batch, since_boot);
+            self.count_batch(&batch, now.boot, since_boot);
         }
+        self.take_besides_events(batch, since_boot);
         self.on_stored.truncate(MOST_ANSWERS);
-        Ok(())
     }
 }

@@ -224,24 +224,24 @@ impl<C: Clock> Engine<C> {
     }
 
     /// Stores a batch for which there is no time of day yet.
-    pub(super) fn hold_batch(&mut self, batch: &EventBatch, boot: BootMillis) -> Result<(), StoreError> {
+    pub(super) fn hold_batch(&mut self, batch: &EventBatch, boot: BootMillis) {
         let mut held = 0;
         for event in batch.events() {
             let (key, was_cut) = event.key.bounded();
             self.group.counts().add(Counter::TextCut, u64::from(was_cut));
             let limit = self.settings.counting.keys_in_memory;
             let event = Event { key, ..event };
-            match counting::intern(&event, limit, &mut self.store, self.group.counts())? {
-                Some(key) => {
+            match counting::intern(&event, limit, &mut self.store, self.group.counts()) {
+                Ok(Some(key)) => {
                     let stamp = self.keeper.stamp(event.at, batch.dated_by, boot);
                     self.group.push_provisional(ProvisionalEvent { stamp, key, state: event.state });
                     held += 1;
                 }
-                None => self.group.counts().add(Counter::Lost(LossReason::PointOverflow), 1),
+                Ok(None) => self.group.counts().add(Counter::Lost(LossReason::PointOverflow), 1),
+                Err(error) => self.lose_to_storage(error),
             }
         }
         self.group.counts().add(Counter::Provisional, held);
-        Ok(())
     }
 
     /// The agent's time, in whole seconds.

@@ -18,7 +18,12 @@ pub fn start(config: &LogConfig) {
     let stderr = std::io::stderr();
     let level = config.level.parse().unwrap_or(Level::INFO);
     let ansi = stderr.is_terminal();
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(ansi);
+    // Where stderr is a file on a full disk, the complaint about a line that can't be written would end the agent.
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .log_internal_errors(false);
     let to_journal = std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_journal(&stream, &stderr));
     match (to_journal, config.json) {
         (true, true) => lines.json().without_time().map_event_format(WithPriority).init(),

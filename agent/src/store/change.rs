@@ -10,6 +10,7 @@ use super::dictionary::KeyEntry;
 use super::group::KeyId;
 use super::models::{self, ModelChange};
 use super::retention::{Held, Plan};
+use super::seal::seal;
 use super::{StoreError, outbox};
 
 /// A closed window, for the `windows` table.
@@ -120,7 +121,7 @@ pub(super) fn apply(
     if let Some(checkpoint) = &change.checkpoint {
         connection
             .prepare_cached("REPLACE INTO checkpoint (id, through, body) VALUES (1, ?1, ?2)")?
-            .execute(params![last_group, checkpoint.to_bytes()?])?;
+            .execute(params![last_group, seal(checkpoint.to_bytes()?)])?;
     }
     if let Some(trust) = change.clock {
         outbox::set_clock(connection, trust)?;
@@ -149,13 +150,13 @@ fn write_log(
     if let Some(body) = &change.group {
         connection
             .prepare_cached("INSERT INTO events (id, stored, body) VALUES (?1, ?2, ?3)")?
-            .execute(params![group, at.0, body])?;
+            .execute(params![group, at.0, seal(body.clone())])?;
     }
     for redated in &change.redated {
         let id = i64::try_from(redated.id).unwrap_or(i64::MAX);
         connection
             .prepare_cached("UPDATE events SET stored = ?2, body = ?3 WHERE id = ?1")?
-            .execute(params![id, redated.stored.0, redated.body])?;
+            .execute(params![id, redated.stored.0, seal(redated.body.clone())])?;
     }
     for id in &change.keys_in_use {
         // The next group may name it: it must outlive even the removal of all groups there are.

@@ -124,6 +124,20 @@ impl Dictionary {
         entries.into_iter().filter(|entry| used.contains(&entry.id)).for_each(|entry| self.remember(entry));
     }
 
+    /// Gives up what is in memory, for a database made anew.
+    pub(super) fn into_entries(self) -> Vec<KeyEntry> {
+        self.entries
+    }
+
+    /// Takes over what another dictionary had in memory, under the same numbers.
+    pub(super) fn adopt(&mut self, entries: Vec<KeyEntry>) {
+        for entry in entries {
+            self.next = self.next.max(entry.id.0.saturating_add(1));
+            self.unwritten.push(entry.id);
+            self.remember(entry);
+        }
+    }
+
     /// Hands over what the next transaction must write.
     pub(super) fn take_unwritten(&mut self) -> Vec<KeyEntry> {
         let unwritten = std::mem::take(&mut self.unwritten);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use super::room;
 use super::schema::SCHEMA_VERSION;
@@ -65,8 +65,17 @@ pub enum StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
-            _ => Self::Sqlite(error),
+            // Only damage makes a row ours that breaks a rule of ours, or hides a table that was there.
+            Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::Unknown,
+            )
+            // A value of another type than the one that was written.
+            | None => Self::Corrupt(error.to_string()),
+            Some(_) => Self::Sqlite(error),
         }
     }
 }
@@ -81,6 +90,15 @@ impl StoreError {
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Sqlite(error) if room::is_full(error))
+    }
+
+    /// Whether the disk does not give back what was written.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        const READ_ERRORS: [i32; 3] =
+            [ffi::SQLITE_IOERR_READ, ffi::SQLITE_IOERR_SHORT_READ, ffi::SQLITE_IOERR_CORRUPTFS];
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else { return false };
+        READ_ERRORS.contains(&error.extended_code)
     }
 
     /// Whether only a new file helps.

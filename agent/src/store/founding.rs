@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{Frame, LossFrame, LossReason, StreamId, StreamStart, WireError};
@@ -28,6 +29,10 @@ pub enum Found {
         what: String,
     },
 }
+
+/// Flash may fail to be read once and not again. What can't be read after that is as good as damaged.
+const UNREADABLE_WAITS: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// Keeps a second agent away for as long as it lives; the system lets go of it when the process ends.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
@@ -59,9 +64,16 @@ impl From<UnixSeconds> for Founded {
 
 /// Opens a sound database, or makes one.
 pub(super) fn open(path: &Path, now: Founded) -> Result<(Connection, Found), StoreError> {
-    let what = match open_sound(path, StreamCause::NoDatabase, now) {
-        Err(StoreError::Corrupt(what)) => what,
-        other => return other,
+    let mut waits = UNREADABLE_WAITS.iter();
+    let what = loop {
+        match open_sound(path, StreamCause::NoDatabase, now) {
+            Err(StoreError::Corrupt(what)) => break what,
+            Err(error) if error.is_unreadable() => match waits.next() {
+                Some(wait) => std::thread::sleep(*wait),
+                None => break error.to_string(),
+            },
+            other => return other,
+        }
     };
     replace(path, what, now)
 }
@@ -69,8 +81,14 @@ pub(super) fn open(path: &Path, now: Founded) -> Result<(Connection, Found), Sto
 /// Sets a damaged database aside and makes a new one.
 pub(super) fn replace(path: &Path, what: String, now: Founded) -> Result<(Connection, Found), StoreError> {
     let aside = set_aside(path, now.at)?;
-    let (connection, _) = open_sound(path, StreamCause::DatabaseSetAside, now)?;
-    Ok((connection, Found::Damaged { aside, what }))
+    let cause = StreamCause::DatabaseSetAside;
+    let opened = open_sound(path, cause, now).or_else(|error| {
+        tracing::error!("there is no room beside the damaged database, so it goes: {error}");
+        let failed = |source| StoreError::SetAside { path: path.to_owned(), source };
+        remove_older_ones(path).map_err(failed)?;
+        open_sound(path, cause, now)
+    });
+    Ok((opened?.0, Found::Damaged { aside, what }))
 }
 
 fn open_sound(path: &Path, cause: StreamCause, now: Founded) -> Result<(Connection, Found), StoreError> {

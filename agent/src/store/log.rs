@@ -7,6 +7,7 @@ use super::StoreError;
 use super::checkpoint::Checkpoint;
 use super::dictionary::{Dictionary, KeyEntry};
 use super::group::{EventGroup, KeyId};
+use super::seal::unseal;
 
 /// Looks up what numbers stand for.
 pub struct KeyNames<'a> {
@@ -58,8 +59,9 @@ pub(super) fn checkpoint(connection: &Connection) -> Result<(Checkpoint, u64), S
     let row: Option<(i64, Vec<u8>)> = connection
         .query_row("SELECT through, body FROM checkpoint", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let (through, body) = row.ok_or_else(|| StoreError::garbled("the checkpoint"))?;
-    Ok((Checkpoint::from_bytes(&body)?, through.unsigned_abs()))
+    let garbled = || StoreError::garbled("the checkpoint");
+    let (through, sealed) = row.ok_or_else(garbled)?;
+    Ok((Checkpoint::from_bytes(unseal(&sealed).ok_or_else(garbled)?)?, through.unsigned_abs()))
 }
 
 /// The number of the newest group in the log; 0 if it is empty.
@@ -87,7 +89,7 @@ pub(super) fn groups_after<E: From<StoreError>>(
 fn logged_group<'a>(row: &'a Row<'_>) -> Result<LoggedGroup<'a>, StoreError> {
     let garbled = || StoreError::garbled("a group of events");
     let id: i64 = row.get(0)?;
-    let body = row.get_ref(2)?.as_blob().map_err(|_| garbled())?;
+    let body = row.get_ref(2)?.as_blob().ok().and_then(unseal).ok_or_else(garbled)?;
     let group = EventGroup::parse(body).map_err(|_| garbled())?;
     let (stored, bytes) = (UnixSeconds(row.get(1)?), body.len() as u64);
     Ok(LoggedGroup { id: id.unsigned_abs(), stored, bytes, group })

@@ -23,6 +23,7 @@ mod reader;
 mod retention;
 mod room;
 mod schema;
+mod seal;
 mod varint;
 mod writer;
 
@@ -47,4 +48,4 @@ pub use outbox::{OutboxBounds, StoredFrame};
 pub use reader::{Backlog, Reader};
 pub use retention::{Excess, Limits, Plan};
 pub use schema::SCHEMA_VERSION;
-pub use writer::{Retention, Store};
+pub use writer::{Replaced, Retention, Store};

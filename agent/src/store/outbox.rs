@@ -2,11 +2,12 @@
 //! it as lost.
 
 use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::{ClockTrust, Committed, FrameSeq, StreamId};
+use cabinwatch_shared::wire::{ClockTrust, Committed, Frame, FrameSeq, LossFrame, LossReason, StreamId};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
 use super::retention::Held;
+use super::seal::{seal, unseal};
 
 /// Which frames the outbox holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,12 +99,16 @@ pub(super) fn frames(
     max_bytes: usize,
 ) -> Result<Vec<StoredFrame>, StoreError> {
     let mut statement =
-        connection.prepare_cached("SELECT seq, frame FROM outbox WHERE seq >= ?1 ORDER BY seq")?;
+        connection.prepare_cached("SELECT seq, frame, created FROM outbox WHERE seq >= ?1 ORDER BY seq")?;
     let mut rows = statement.query([number(from)])?;
     let mut frames: Vec<StoredFrame> = Vec::new();
     let mut bytes = 0_usize;
     while let Some(row) = rows.next()? {
-        let (seq, frame): (FrameSeq, Vec<u8>) = (seq(row.get(0)?), row.get(1)?);
+        let (seq, sealed): (FrameSeq, Vec<u8>) = (seq(row.get(0)?), row.get(1)?);
+        let frame = match unseal(&sealed) {
+            Some(frame) => frame.to_vec(),
+            None => damaged_frame(seq, UnixSeconds(row.get(2)?))?,
+        };
         bytes += frame.len();
         let follows = frames.last().is_none_or(|(last, _)| last.next() == seq);
         if !follows || (bytes > max_bytes && !frames.is_empty()) {
@@ -112,6 +117,15 @@ pub(super) fn frames(
         frames.push((seq, frame));
     }
     Ok(frames)
+}
+
+/// What goes under the number of a frame whose bytes are not those that were written: that it is lost.
+fn damaged_frame(seq: FrameSeq, at: UnixSeconds) -> Result<Vec<u8>, StoreError> {
+    tracing::error!("frame {} is damaged in the database: the ground is told that it is lost", seq.0);
+    let loss = LossFrame { reason: LossReason::Corrupt, count: 1, since: at, until: at };
+    let mut bytes = Vec::new();
+    Frame::Loss(loss).write(&mut bytes).map_err(|_| StoreError::garbled("a frame"))?;
+    Ok(bytes)
 }
 
 /// Appends frames under the next numbers, within the caller's transaction.
@@ -125,7 +139,7 @@ pub(super) fn append(
         connection.prepare_cached("INSERT INTO outbox (seq, created, frame) VALUES (?1, ?2, ?3)")?;
     let mut next = first;
     for frame in frames {
-        insert.execute(params![number(next), created.0, frame])?;
+        insert.execute(params![number(next), created.0, seal(frame.clone())])?;
         next = next.next();
     }
     connection.prepare_cached("UPDATE stream SET next_seq = ?1")?.execute([number(next)])?;

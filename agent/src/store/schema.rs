@@ -124,8 +124,8 @@ pub(super) fn create(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Reads every page and checks that the trees hold together.
+/// Reads every page and checks that the trees hold together, and that the keys are those that their index knows.
 pub(super) fn check_integrity(connection: &Connection) -> Result<(), StoreError> {
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" { Ok(()) } else { Err(StoreError::Corrupt(verdict)) }
 }

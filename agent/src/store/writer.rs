@@ -18,8 +18,20 @@ use super::models::{self, Slot, StoredModel};
 use super::outbox::{self, OutboxBounds};
 use super::retention::{Candidate, Held, Limits, Plan, plan};
 use super::room::{self, Room};
+use super::seal::{SEAL_BYTES, unseal};
 use super::{StoreError, log, schema};
 use crate::model::ModelMemory;
+
+/// A new database in place of a damaged one.
+#[derive(Debug)]
+pub struct Replaced {
+    /// The new one.
+    pub store: Store,
+    /// What was found.
+    pub found: Found,
+    /// The keys that were in memory.
+    pub keys: Vec<KeyEntry>,
+}
 
 /// How much of each table may stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +90,17 @@ impl Store {
     ///
     /// # Errors
     /// When the file can't be moved, or a new one not be made.
-    pub fn replace(self, what: String, now: impl Into<Founded>) -> Result<(Self, Found), StoreError> {
-        let Self { path, connection, lock, .. } = self;
+    pub fn replace(self, what: String, now: impl Into<Founded>) -> Result<Replaced, StoreError> {
+        let Self { path, connection, lock, dictionary, .. } = self;
         drop(connection);
         let (connection, found) = founding::replace(&path, what, now.into())?;
-        Ok((Self::over(&path, connection, lock)?, found))
+        Ok(Replaced { store: Self::over(&path, connection, lock)?, found, keys: dictionary.into_entries() })
+    }
+
+    /// Takes over the keys of a damaged database, under their numbers. The next group writes them. Nothing else may have
+    /// been counted yet.
+    pub fn adopt_keys(&mut self, keys: Vec<KeyEntry>) {
+        self.dictionary.adopt(keys);
     }
 
     fn over(path: &Path, connection: Connection, lock: File) -> Result<Self, StoreError> {
@@ -278,7 +296,9 @@ impl Store {
             self.connection.prepare("SELECT id, body FROM events WHERE id >= ?1 ORDER BY id")?;
         let first = i64::try_from(first).unwrap_or(i64::MAX);
         let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?));
-        Ok(statement.query_map([first], row)?.collect::<Result<_, _>>()?)
+        let sealed: Vec<(u64, Vec<u8>)> = statement.query_map([first], row)?.collect::<Result<_, _>>()?;
+        let unsealed = sealed.into_iter().map(|(id, sealed)| Some((id, unseal(&sealed)?.to_vec())));
+        unsealed.collect::<Option<_>>().ok_or_else(|| StoreError::garbled("a group of events"))
     }
 
     /// Decides what retention takes away now. Groups from `kept_from` on stay.
@@ -404,16 +424,16 @@ impl Store {
         self.last_group = group;
         match &change.group {
             Some(body) => {
-                self.held.events.add(body.len());
+                self.held.events.add(body.len() + SEAL_BYTES);
                 self.bytes_since_checkpoint += body.len() as u64;
             }
             None => self.changes += 1,
         }
         for redated in &change.redated {
-            self.held.events.subtract(Held { bytes: redated.bytes_before, rows: 1 });
-            self.held.events.add(redated.body.len());
+            self.held.events.subtract(Held { bytes: redated.bytes_before + SEAL_BYTES as u64, rows: 1 });
+            self.held.events.add(redated.body.len() + SEAL_BYTES);
         }
-        change.frames.iter().for_each(|frame| self.held.outbox.add(frame.len()));
+        change.frames.iter().for_each(|frame| self.held.outbox.add(frame.len() + SEAL_BYTES));
         change.windows.iter().for_each(|window| self.held.windows.add(window.body.len()));
         self.held.outbox.subtract(outcome.acknowledged.unwrap_or_default());
         self.held.outbox.subtract(change.removal.outbox.gone);

@@ -3,6 +3,7 @@
 mod clock;
 mod clock_model;
 mod counting;
+mod damage;
 mod durability;
 mod keys;
 mod models;
@@ -31,7 +32,7 @@ use super::clock::Clock;
 use super::{Engine, Input, Settings};
 use crate::config::Config;
 use crate::sources::EventBatch;
-use crate::store::{BootId, Counter, Reader};
+use crate::store::{BootId, Counter, Reader, StoreError};
 
 /// A start of a window, and where the tests' wall clock stands at first.
 pub(crate) const T0: i64 = 1_795_248_600;
@@ -153,6 +154,12 @@ impl Agent {
         self.engine = None;
     }
 
+    /// What the daemon does when it finds its database damaged.
+    pub(crate) fn start_anew(&mut self) {
+        let engine = self.engine.take().expect("it runs");
+        self.engine = Some(engine.start_anew("it is damaged".to_owned()).expect("made anew"));
+    }
+
     /// Stops it, with everything in the one file and nothing beside it that could mend it.
     pub(crate) fn stop_folded(&mut self) {
         self.engine().store.fold_log();
@@ -162,10 +169,14 @@ impl Agent {
 
     /// Ends the process without a word, as far as one process can: what was not committed is gone.
     pub(crate) fn restart(&mut self) {
+        self.try_restart().expect("opens");
+    }
+
+    pub(crate) fn try_restart(&mut self) -> Result<(), StoreError> {
         self.stop();
         let (settings, clock) = (self.settings.clone(), self.clock.clone());
-        let engine = Engine::open(self.path(), settings, clock, Arc::clone(&self.stop));
-        self.engine = Some(engine.expect("opens"));
+        self.engine = Some(Engine::open(self.path(), settings, clock, Arc::clone(&self.stop))?);
+        Ok(())
     }
 
     pub(crate) fn take(&mut self, input: Input) {
