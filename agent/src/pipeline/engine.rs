@@ -24,8 +24,8 @@ use super::{Input, Outgoing, timing};
 use crate::service::Heartbeat;
 use crate::sources::{DatedBy, EventBatch};
 use crate::store::{
-    BootId, BootMillis, Change, ClockRecord, Counter, Found, Founded, GroupWriter, KeyEntry, Replaced, Store,
-    StoreError,
+    BootId, BootMillis, Change, ClockRecord, Counter, Found, Founded, GroupWriter, KeyEntry, LoggedEvent,
+    Replaced, Store, StoreError,
 };
 
 /// How often retention looks at the database when nothing else makes it.
@@ -333,14 +333,11 @@ impl<C: Clock> Engine<C> {
             if batch.dated_by == DatedBy::Machine {
                 at = self.state.closed.first_open(at);
             }
-            let counted = counting::count(
-                &Event { at, ..event },
-                arrival,
-                &self.settings.counting,
-                &mut self.state,
-                &mut self.store,
-                self.group.counts(),
-            );
+            let event = Event { at, ..event };
+            let mut counted = self.count(&event, arrival);
+            if counted.is_err() && self.may_read_anew(since_boot) && self.store.read_anew().is_ok() {
+                counted = self.count(&event, arrival);
+            }
             match counted {
                 Ok(Some(event)) => {
                     self.group.push(event);
@@ -352,6 +349,11 @@ impl<C: Clock> Engine<C> {
             }
         }
         self.group.counts().add(Counter::Events, taken);
+    }
+
+    fn count(&mut self, event: &Event<'_>, arrival: Moment) -> Result<Option<LoggedEvent>, StoreError> {
+        let (limits, counts) = (&self.settings.counting, self.group.counts());
+        counting::count(event, arrival, limits, &mut self.state, &mut self.store, counts)
     }
 
     /// Does what is due by now.

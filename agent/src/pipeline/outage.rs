@@ -17,7 +17,7 @@ use super::engine::Engine;
 use super::state::add_losses;
 use super::{Input, timing};
 use crate::sources::EventBatch;
-use crate::store::{Change, Counter, GroupWriter, StoreError};
+use crate::store::{Change, Counter, GroupWriter, Removal, Sacrifice, StoreError};
 
 /// Waits before a failed commit is looked into and tried again; the last one repeats.
 const RETRY_WAITS: [Duration; 4] =
@@ -28,6 +28,8 @@ const UNREADABLE_PATIENCE: usize = 12;
 
 /// What goes on is written to the log once in this while.
 const TELL_EVERY: Duration = Duration::from_secs(600);
+
+const READ_ANEW_EVERY: Duration = Duration::from_millis(200);
 
 /// Numbered events are taken whatever happens, since they were taken once and for all; their number is bounded by the
 /// protocol. Should a producer not keep to it, the engine takes nothing more at this many times its memory.
@@ -47,6 +49,8 @@ pub(super) struct Outage {
     memory_full: Arc<AtomicBool>,
     /// When it was last told that something gives way.
     gave_way: Option<Duration>,
+    /// When the file was last opened anew for a key that could not be read.
+    read_anew: Option<Duration>,
 }
 
 impl<C: Clock> Engine<C> {
@@ -77,22 +81,39 @@ impl<C: Clock> Engine<C> {
         Ok(())
     }
 
-    /// Makes room inside the file: stored events go first, then closed windows, then the oldest frames, and frames are
-    /// counted as lost in the same transaction. Says whether there was anything left to give.
+    /// Makes room inside the file: stored events go first, then closed windows, then the oldest frames. Says whether
+    /// there was anything left to give.
     fn give_way(&mut self, pending: &mut Change) -> Result<bool, StoreError> {
+        // A log that can't grow is not helped by room in the file.
+        if !self.store.is_short_of(pending.bytes()) {
+            return Ok(false);
+        }
+        for sacrifice in Sacrifice::IN_ORDER {
+            if self.give_up(sacrifice, pending)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives some of it up; frames are counted as lost in the same transaction.
+    fn give_up(&mut self, sacrifice: Sacrifice, pending: &mut Change) -> Result<bool, StoreError> {
         let held = self.state.provisional.map(|held| held.from);
-        let removal = match self.store.plan_sacrifice(held) {
+        let removal = match self.store.plan_sacrifice(sacrifice, held) {
             Err(error) if error.is_corrupt() => return Err(error),
-            Err(_) | Ok(None) => return Ok(false),
-            Ok(Some(removal)) => removal,
+            Ok(removal) if removal != Removal::default() => removal,
+            Ok(_) | Err(_) => return Ok(false),
         };
         let frames = removal.outbox.gone.rows;
+        let spared = removal.events.gone.rows + removal.windows.gone.rows;
         let mut lost = GroupWriter::default();
         lost.counts().add(Counter::Lost(LossReason::Storage), frames);
-        lost.counts().add(Counter::GaveWay, removal.events.gone.rows + removal.windows.gone.rows);
-        let (body, _, counts) = lost.finish(self.group_head());
+        let head = self.group_head();
+        let (body, _, counts) = lost.finish(head);
         let keys_in_use = self.store.keys_in_memory();
-        let change = Change { removal, keys_in_use, group: Some(body), ..Change::at(self.now_seconds()) };
+        let mut change = Change { removal, keys_in_use, ..Change::at(self.now_seconds()) };
+        // A group may need room itself, which only the frames before it are sure to give.
+        change.group = (frames > 0).then_some(body);
         // Whether this took place must be known before anything else is tried.
         while let Err(error) = self.store.write(&change) {
             if error.is_full() {
@@ -105,6 +126,7 @@ impl<C: Clock> Engine<C> {
             add_losses(&mut checkpoint.unreported, &counts, change.at);
             checkpoint.counts.merge(&counts);
         }
+        self.group.counts().add(Counter::GaveWay, spared);
         self.tell_of_giving_way(frames);
         Ok(true)
     }
@@ -180,6 +202,15 @@ impl<C: Clock> Engine<C> {
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
             }
         }
+    }
+
+    /// Whether it is time to open the file anew for what can't be read. Not for each event of a storm.
+    pub(super) fn may_read_anew(&mut self, now: Duration) -> bool {
+        let may = self.outage.read_anew.is_none_or(|last| now.saturating_sub(last) >= READ_ANEW_EVERY);
+        if may {
+            self.outage.read_anew = Some(now);
+        }
+        may
     }
 
     /// Events that wait for a time of day lie in groups of their own kind, and what is counted while the clock is set

@@ -94,6 +94,16 @@ impl Change {
             removal: Removal::default(),
         }
     }
+
+    /// About how much it adds to the file.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let windows = self.windows.iter().map(|window| window.body.len());
+        let redated = self.redated.iter().map(|group| group.body.len());
+        let keys = self.keys.iter().map(|key| 2 * (key.edr_point.len() + key.description.len()));
+        let bodies = self.group.iter().chain(&self.frames).map(Vec::len);
+        bodies.chain(windows).chain(redated).chain(keys).sum::<usize>() as u64
+    }
 }
 
 /// What a transaction found, once it is committed.

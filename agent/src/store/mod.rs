@@ -48,4 +48,4 @@ pub use outbox::{OutboxBounds, StoredFrame};
 pub use reader::{Backlog, Reader};
 pub use retention::{Excess, Limits, Plan};
 pub use schema::SCHEMA_VERSION;
-pub use writer::{Replaced, Retention, Store};
+pub use writer::{Replaced, Retention, Sacrifice, Store};

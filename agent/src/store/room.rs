@@ -96,7 +96,7 @@ fn number(connection: &Connection, pragma: &str) -> Result<u64, StoreError> {
     Ok(number.unsigned_abs())
 }
 
-fn free_bytes(connection: &Connection) -> Result<u64, StoreError> {
+pub(super) fn free_bytes(connection: &Connection) -> Result<u64, StoreError> {
     Ok(number(connection, "freelist_count")? * number(connection, "page_size")?)
 }
 

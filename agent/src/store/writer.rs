@@ -44,6 +44,22 @@ pub struct Retention {
     pub windows: Limits,
 }
 
+/// What may go to make room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sacrifice {
+    /// Stored events: they are counted in windows already.
+    Events,
+    /// Closed windows: they travel as frames.
+    Windows,
+    /// Frames that the ground has not got yet.
+    Frames,
+}
+
+impl Sacrifice {
+    /// What can best be spared comes first.
+    pub const IN_ORDER: [Self; 3] = [Self::Events, Self::Windows, Self::Frames];
+}
+
 /// What goes at a time to make room, of history and of what the ground has not got yet.
 const SACRIFICE_BYTES: u64 = 128 << 10;
 const SACRIFICE_FRAME_BYTES: u64 = 16 << 10;
@@ -151,6 +167,12 @@ impl Store {
         log.is_ok() && self.room.provide(&self.connection, bytes + room::CHUNK_BYTES).unwrap_or(false)
     }
 
+    /// Whether the file itself lacks room for so many bytes.
+    #[must_use]
+    pub fn is_short_of(&self, bytes: u64) -> bool {
+        room::free_bytes(&self.connection).map_or(true, |free| free < bytes + room::CHUNK_BYTES)
+    }
+
     fn log_path(&self) -> PathBuf {
         beside(&self.path, "-wal")
     }
@@ -161,6 +183,15 @@ impl Store {
         if let Err(error) = folded {
             tracing::debug!("the write-ahead log stays as it is: {error}");
         }
+    }
+
+    /// Opens the file anew, for what could not be read.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn read_anew(&mut self) -> Result<(), StoreError> {
+        self.connection = schema::open_writer(&self.path)?;
+        room::settle(&self.connection)
     }
 
     /// Something could not be read: the file is opened anew before the next change.
@@ -339,28 +370,21 @@ impl Store {
         })
     }
 
-    /// Decides what goes to make room: stored events, else closed windows, else the oldest frames; none where nothing is
-    /// left. Groups from `kept_from` on stay.
+    /// Decides what goes to make room. Groups from `kept_from` on stay.
     ///
     /// # Errors
     /// When the database can't be read.
-    pub fn plan_sacrifice(&self, kept_from: Option<u64>) -> Result<Option<Removal>, StoreError> {
+    pub fn plan_sacrifice(&self, of: Sacrifice, kept_from: Option<u64>) -> Result<Removal, StoreError> {
         let all = Limits { bytes: u64::MAX, age_seconds: u64::MAX, rows: u64::MAX };
         let none = Retention { outbox: all, events: all, windows: all };
         let less = |held: Held, bytes: u64| Limits { bytes: held.bytes.saturating_sub(bytes), ..all };
         let HeldByTable { outbox, events, windows } = self.held;
-        let steps = [
-            Retention { events: less(events, SACRIFICE_BYTES), ..none },
-            Retention { windows: less(windows, SACRIFICE_BYTES), ..none },
-            Retention { outbox: less(outbox, SACRIFICE_FRAME_BYTES), ..none },
-        ];
-        for limits in steps {
-            let removal = self.plan_removal(&limits, UnixSeconds(0), kept_from)?;
-            if removal != Removal::default() {
-                return Ok(Some(removal));
-            }
-        }
-        Ok(None)
+        let limits = match of {
+            Sacrifice::Events => Retention { events: less(events, SACRIFICE_BYTES), ..none },
+            Sacrifice::Windows => Retention { windows: less(windows, SACRIFICE_BYTES), ..none },
+            Sacrifice::Frames => Retention { outbox: less(outbox, SACRIFICE_FRAME_BYTES), ..none },
+        };
+        self.plan_removal(&limits, UnixSeconds(0), kept_from)
     }
 
     /// Does all of a change in one transaction, durably. Makes the file larger where it must.
@@ -380,8 +404,7 @@ impl Store {
     fn try_to_write(&mut self, change: &Change) -> Result<(), StoreError> {
         let group = self.last_group + u64::from(change.group.is_some());
         if self.doubtful {
-            self.connection = schema::open_writer(&self.path)?;
-            room::settle(&self.connection)?;
+            self.read_anew()?;
             let done = self.took_place(change, group)?;
             self.doubtful = false;
             if done {
