@@ -387,7 +387,7 @@ fn a_published_model_is_offered_to_the_engine() {
     let agent = Agent::start(folder.path(), broker.port, 0, |_| {});
     loop {
         if let Input::ModelOffered(offered) = agent.next_input() {
-            assert_eq!(offered, bundle);
+            assert_eq!(offered.bundle, bundle);
             break;
         }
     }

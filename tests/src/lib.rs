@@ -27,6 +27,7 @@ pub mod process;
 pub mod producer;
 pub mod program;
 pub mod relay;
+pub mod remote;
 pub mod satellite;
 pub mod smtp;
 pub mod traffic;

@@ -1,12 +1,11 @@
 use super::*;
 use crate::model::tests::{Draft, demands};
-use crate::pipeline::Input;
-use crate::pipeline::tests::{Agent, FAIL, SUCCESS, T0};
+use crate::pipeline::tests::{Agent, FAIL, SUCCESS, T0, offering};
 
 /// An agent that scored one window and has another one open, and the configuration that finds its database.
 fn agent() -> (Agent, Config) {
     let mut agent = Agent::start_with(|settings| settings.demands = demands());
-    agent.take(Input::ModelOffered(Draft::version(3).sign()));
+    agent.take(offering(Draft::version(3).sign()));
     agent.events(&[
         (0, "DHCP", "no address", FAIL),
         (1, "DHCP", "no address", FAIL),

@@ -18,6 +18,7 @@ use super::sender::{Kind, Limits, Progress, Sender, Step};
 use super::{Link, broker, message};
 use crate::config::LinkMode;
 use crate::model::release;
+use crate::pipeline::OfferedModel;
 use crate::store::{OutboxBounds, Reader};
 
 /// How often the link looks around when nothing tells it to.
@@ -28,8 +29,6 @@ const HASTY_FAREWELL: Duration = Duration::from_millis(1500);
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Several satellite round trips: the retained acknowledgement is there by then, or there is none.
 const ACK_WAIT: Duration = Duration::from_secs(3);
-/// How long the engine may take to say what became of a model; it says nothing where that is the one in use.
-const MODEL_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a contact goes on when the broker has everything and the ground does not say that it stored it.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// Messages the broker has not confirmed: what a geostationary line needs to stay busy, and no more.
@@ -49,9 +48,8 @@ pub(super) struct SessionEnd {
 /// A model that the engine has in hand. The broker sends it only once, so it hears that we have it when it is stored.
 struct HeldModel {
     publish: Publish,
-    since: Instant,
-    /// The outbox's newest frame when it came. The engine reports what became of it in a frame of its own.
-    newest: FrameSeq,
+    /// Set by the engine once its decision is stored.
+    is_decided: Arc<AtomicBool>,
 }
 
 /// Why a session ended.
@@ -354,24 +352,25 @@ impl<'a> Session<'a> {
         Ok(self.client.try_publish(Topic::Status(&self.link.tail).to_string(), payload, options)?)
     }
 
-    /// Acknowledges a model once the engine has said what became of it. It says nothing of the one in use.
+    /// Acknowledges a model once the engine has decided on it. Until then a broker that keeps our session keeps the model.
     fn settle_model(&mut self) -> Result<(), SessionError> {
-        let Some(model) = &self.model else { return Ok(()) };
-        if self.outbox.bounds()?.newest > model.newest || model.since.elapsed() > MODEL_PATIENCE {
+        if let Some(model) = self.model.take_if(|model| model.is_decided.load(Ordering::Acquire)) {
             self.client.try_ack(&model.publish)?;
-            self.model = None;
         }
         Ok(())
     }
 
-    fn hold_model(&mut self, publish: &Publish) -> Result<(), SessionError> {
-        if let Some(older) = self.model.take() {
-            self.client.try_ack(&older.publish)?;
-        }
-        self.link.intake.model(publish.payload.to_vec());
-        let newest = self.outbox.bounds()?.newest;
-        self.model = Some(HeldModel { publish: publish.clone(), since: Instant::now(), newest });
-        Ok(())
+    /// A broker sends the next only when this one is acknowledged; from one that does not keep to that, the one before
+    /// comes again with the next connection.
+    fn hold_model(&mut self, publish: &Publish) {
+        let (is_decided, wake) = (Arc::new(AtomicBool::new(false)), Arc::clone(&self.link.wake));
+        let decided = Arc::clone(&is_decided);
+        let on_decided = Box::new(move || {
+            decided.store(true, Ordering::Release);
+            wake.notify_one();
+        });
+        self.link.intake.model(OfferedModel { bundle: publish.payload.to_vec(), on_decided });
+        self.model = Some(HeldModel { publish: publish.clone(), is_decided });
     }
 
     fn received(&mut self, publish: &Publish) -> Result<(), SessionError> {
@@ -380,7 +379,7 @@ impl<'a> Session<'a> {
             // A retained word that was taken back.
             self.client.try_ack(publish)?;
         } else if publish.topic == model_topic.as_bytes() {
-            self.hold_model(publish)?;
+            self.hold_model(publish);
         } else if publish.topic == Topic::Ack(&self.link.tail).to_string().as_bytes() {
             match Committed::parse(&publish.payload) {
                 Ok(committed) => self.acknowledged(committed),

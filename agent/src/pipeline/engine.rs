@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::state::State;
 use super::timekeeping::Timekeeper;
 use super::watermark::Moment;
-use super::{Input, Outgoing, timing};
+use super::{Input, OfferedModel, Outgoing, timing};
 use crate::service::Heartbeat;
 use crate::sources::{DatedBy, EventBatch};
 use crate::store::{
@@ -56,7 +56,7 @@ pub struct Engine<C> {
     pub(super) trust: ClockTrust,
     pub(super) step_told: Option<Duration>,
     /// A model that can't be judged before there is a time of day.
-    pub(super) offered: Option<Vec<u8>>,
+    pub(super) offered: Option<OfferedModel>,
     /// Whom to tell once the group is durable.
     pub(super) on_stored: Vec<Box<dyn FnOnce() + Send>>,
     pub(super) models: Models,
@@ -214,11 +214,11 @@ impl<C: Clock> Engine<C> {
         match input {
             Input::Batch(batch) => self.take_batch(batch),
             Input::Committed(committed) => self.acknowledge(committed),
-            Input::ModelOffered(bundle) if self.holding => {
-                self.offered = Some(bundle);
+            Input::ModelOffered(offered) if self.holding => {
+                self.offered = Some(offered);
                 Ok(())
             }
-            Input::ModelOffered(bundle) => self.take_model(bundle),
+            Input::ModelOffered(offered) => self.take_model(offered),
             Input::Shutdown => Ok(()),
         }
     }

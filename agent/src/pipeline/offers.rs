@@ -3,6 +3,7 @@
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::wire::{Frame, ModelOutcome, ModelReport, Rollback, TrialCounts};
 
+use super::OfferedModel;
 use super::clock::Clock;
 use super::engine::Engine;
 use crate::model::{self, Accepted, CheckedModel, ModelMemory, Offer, Refused, Trial};
@@ -28,7 +29,14 @@ impl Models {
 
 impl<C: Clock> Engine<C> {
     /// Judges an offered bundle and acts on it.
-    pub(super) fn take_model(&mut self, bundle: Vec<u8>) -> Result<(), StoreError> {
+    pub(super) fn take_model(&mut self, offered: OfferedModel) -> Result<(), StoreError> {
+        let OfferedModel { bundle, on_decided } = offered;
+        self.decide_on(bundle)?;
+        on_decided();
+        Ok(())
+    }
+
+    fn decide_on(&mut self, bundle: Vec<u8>) -> Result<(), StoreError> {
         let Models { active, memory, .. } = &self.models;
         match model::judge(&bundle, &self.settings.demands, memory, active.as_ref(), self.now()) {
             Offer::Activate(accepted) => self.activate(accepted, bundle),

@@ -241,7 +241,7 @@ fn a_kill_before_the_commit_leaves_the_old_model_and_the_next_offer_finds_it() {
     agent.stop.store(true, std::sync::atomic::Ordering::Relaxed);
     agent.engine().store.limit_pages_to_what_there_is();
     let large = Draft { padding: 100_000, ..Draft::version(4) };
-    assert!(agent.engine().take(Input::ModelOffered(large.sign())).is_err());
+    assert!(agent.engine().take(offering(large.sign())).is_err());
     agent.stop.store(false, std::sync::atomic::Ordering::Relaxed);
     agent.restart();
     assert_eq!((version(&mut agent), reports(&agent)), (3, before));
