@@ -223,6 +223,6 @@ fn sign_again(
     let (signer, _) = folder.signing_pair()?;
     let bundle = reseal(&tried.bundle, trusted, version, Some(to), &signer)?;
     // First here, so that no training gives this version out again.
-    folder.write_promoted(to, &bundle)?;
+    folder.write_promoted(to, version, &bundle)?;
     Ok(KnownModel { version, cohort: to.to_owned(), bundle })
 }
