@@ -22,7 +22,7 @@ pub(crate) fn unfinished_name() -> String {
 
 /// Writes a file in place of whatever bore its name; a reader sees the old one or the new one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let unfinished = folder.join(unfinished_name());
     create(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path)).inspect_err(|_| {
         // The first error is the one to report; what is left over is in nobody's way.
@@ -36,6 +36,11 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// The folder a file lies in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Waits until the disk has the names in a folder.
