@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// Tells this process from all others. Its id would not: in containers nearly every process has the same one, and a
 /// folder may be shared between containers, or outlive one.
@@ -13,7 +15,9 @@ static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher
 static NAMES_GIVEN: AtomicU64 = AtomicU64::new(0);
 
 /// What names begin with of what is being built or deleted. Where it stays, its process died.
-pub(crate) const UNFINISHED: &str = ".unfinished-";
+const UNFINISHED: &str = ".unfinished-";
+/// What is still unfinished after so long was left by a process that died.
+pub(crate) const LEFT_OVER: Duration = Duration::from_secs(3600);
 
 /// A name for something unfinished that nobody else uses.
 pub(crate) fn unfinished_name() -> String {
@@ -48,6 +52,31 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Deletes what processes that died left unfinished in a folder, if it was last written longer ago than `age`.
+pub(crate) fn sweep(folder: &Path, age: Duration, now: SystemTime) -> io::Result<()> {
+    for path in entries(folder)? {
+        let unfinished =
+            path.file_name().is_some_and(|name| name.as_bytes().starts_with(UNFINISHED.as_bytes()));
+        // What another process has deleted or moved into its place meanwhile has no age.
+        let written = || fs::symlink_metadata(&path).ok()?.modified().ok();
+        if unfinished
+            && written().is_some_and(|written| now.duration_since(written).is_ok_and(|past| past >= age))
+        {
+            delete(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a file or a folder. Another process may have done so at the same moment.
+pub(crate) fn delete(path: &Path) -> io::Result<()> {
+    let deleted = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match deleted {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The entries of a folder; none where it is not there.
 pub(crate) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
@@ -69,6 +98,21 @@ mod tests {
         replace(&path, b"second").expect("written");
         assert_eq!(fs::read(&path).expect("readable"), b"second");
         assert_eq!(entries(folder.path()).expect("a folder"), [path]);
+    }
+
+    #[test]
+    fn only_what_was_left_unfinished_long_ago_is_swept_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let named = folder.path().join("named");
+        create(&named, b"kept").expect("written");
+        let unfinished = folder.path().join(unfinished_name());
+        create(&unfinished, b"half").expect("written");
+        fs::create_dir(folder.path().join(unfinished_name())).expect("made");
+        let written = fs::metadata(&unfinished).and_then(|file| file.modified()).expect("a time");
+        sweep(folder.path(), LEFT_OVER, written).expect("swept");
+        assert_eq!(entries(folder.path()).expect("a folder").len(), 3, "they may be at work on it");
+        sweep(folder.path(), LEFT_OVER, written + 2 * LEFT_OVER).expect("swept");
+        assert_eq!(entries(folder.path()).expect("a folder"), [named]);
     }
 
     #[test]

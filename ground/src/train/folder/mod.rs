@@ -8,6 +8,7 @@ mod tests;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::{Limits, Model, ModelVersion, PublicKey, SignedBundle};
@@ -316,7 +317,13 @@ impl ModelFolder {
     fn lock(&self) -> Result<File, FolderError> {
         make_folder(&self.dir)?;
         let locked = File::open(&self.dir).and_then(|dir| dir.lock().map(|()| dir));
-        locked.map_err(|source| FolderError::Write { path: self.dir.clone(), source })
+        let locked = locked.map_err(|source| FolderError::Write { path: self.dir.clone(), source })?;
+        // Whoever writes here holds the lock, so nobody is at work on what is unfinished now.
+        for folder in [self.dir.clone(), self.dir.join(PROMOTED_FOLDER)] {
+            durable::sweep(&folder, Duration::ZERO, SystemTime::now())
+                .map_err(|source| FolderError::Write { path: folder, source })?;
+        }
+        Ok(locked)
     }
 }
 

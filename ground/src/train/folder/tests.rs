@@ -87,6 +87,18 @@ fn of_two_trainings_at_once_only_the_first_leaves_its_model() {
 }
 
 #[test]
+fn what_a_killed_process_left_unfinished_is_gone_with_the_next_model() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = ModelFolder::of(&model_config(dir.path())).expect("named");
+    make_folder(&folder.dir().join(PROMOTED_FOLDER)).expect("made");
+    let left =
+        [dir.path(), &dir.path().join(PROMOTED_FOLDER)].map(|dir| dir.join(durable::unfinished_name()));
+    left.iter().for_each(|path| fs::write(path, "half a mod").expect("written"));
+    retrain(&folder, &usual()).expect("trained");
+    assert!(left.iter().all(|path| !path.exists()), "{left:?}");
+}
+
+#[test]
 fn a_configured_key_signs_and_leaves_its_public_half_in_the_folder() {
     let dir = tempfile::tempdir().expect("a folder");
     let key = dir.path().join("fleet.key");
