@@ -167,7 +167,7 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
         stream: StreamId(7),
         oldest: FrameSeq(1),
         newest: FrameSeq(1),
-        cohort: "canary".try_into().expect("short"),
+        cohort: "canary".parse().expect("a cohort"),
         clock: ClockTrust::Trusted,
     };
     let mut say = |state: LinkState, retained| {

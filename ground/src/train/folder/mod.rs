@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cabinwatch_shared::fault_key::FaultKey;
-use cabinwatch_shared::model::{Limits, Model, ModelVersion, PublicKey, SignedBundle};
+use cabinwatch_shared::model::{Cohort, Limits, Model, ModelVersion, PublicKey, SignedBundle};
 use cabinwatch_shared::zscore::KeyStatistics;
 pub use error::FolderError;
 use serde::Serialize;
@@ -137,8 +137,8 @@ impl ModelFolder {
 
     /// Where the bundle lies that was last signed again for a cohort.
     #[must_use]
-    pub fn promoted_path(&self, cohort: &str) -> PathBuf {
-        self.dir.join(PROMOTED_FOLDER).join(cohort).with_added_extension("cwm")
+    pub fn promoted_path(&self, cohort: &Cohort) -> PathBuf {
+        self.dir.join(PROMOTED_FOLDER).join(cohort.as_str()).with_added_extension("cwm")
     }
 
     /// Puts a bundle there that was signed again for a cohort.
@@ -147,7 +147,7 @@ impl ModelFolder {
     /// When it cannot be written, or another process has given its version out since [`Self::next_version`].
     pub fn write_promoted(
         &self,
-        cohort: &str,
+        cohort: &Cohort,
         version: ModelVersion,
         bundle: &[u8],
     ) -> Result<(), FolderError> {

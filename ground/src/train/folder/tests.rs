@@ -8,6 +8,10 @@ use super::*;
 use crate::train::tests::{aggregates, train, usual};
 use crate::train::{BundleSettings, bundle, keys, same_model};
 
+fn canary() -> Cohort {
+    "canary".parse().expect("a cohort")
+}
+
 fn model_config(dir: &Path) -> ModelConfig {
     ModelConfig { dir: dir.to_owned(), ..ModelConfig::default() }
 }
@@ -155,7 +159,7 @@ fn a_model_signed_again_is_the_same_model_under_a_version_nobody_else_gets() {
     let again = reseal(&bundle, &[trusted], ModelVersion(7), Some("canary"), &signer).expect("signed again");
     assert_eq!(opened(&again, trusted), Ok((ModelVersion(7), "canary".to_owned())));
     assert!(same_model(&bundle, &again).expect("bundles"));
-    folder.write_promoted("canary", ModelVersion(7), &again).expect("written");
+    folder.write_promoted(&canary(), ModelVersion(7), &again).expect("written");
     assert_eq!(folder.next_version().expect("free"), ModelVersion(8));
     retrain(&folder, &aggregates(&[(0, "A", "x", 1, 1)])).expect("trained");
     assert!(!same_model(&folder.read_bundle().expect("there"), &again).expect("bundles"));
@@ -206,7 +210,7 @@ fn a_hand_over_waits_for_a_promotion_and_takes_the_version_after_it() {
     let handed_over = while_held(
         &folder,
         || folder.hand_over_to(new),
-        || fs::write(folder.promoted_path("canary"), &promoted).expect("written"),
+        || fs::write(folder.promoted_path(&canary()), &promoted).expect("written"),
     );
     let (_, version) = handed_over.expect("handed over");
     assert_eq!(version, ModelVersion(3));
@@ -222,9 +226,9 @@ fn a_promotion_waits_for_a_training_and_gives_way_to_it() {
     let trained = signed_again(&folder, version);
     let overtaken = while_held(
         &folder,
-        || folder.write_promoted("canary", version, &promoted),
+        || folder.write_promoted(&canary(), version, &promoted),
         || fs::write(folder.bundle_path(), &trained).expect("written"),
     );
     assert!(matches!(overtaken, Err(FolderError::Overtaken { version: ModelVersion(2), .. })));
-    assert!(!folder.promoted_path("canary").exists());
+    assert!(!folder.promoted_path(&canary()).exists());
 }
