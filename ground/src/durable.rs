@@ -1,9 +1,10 @@
 //! Files that are whole or not there, also after a power cut.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,20 +25,38 @@ pub(crate) fn unfinished_name() -> String {
     format!("{UNFINISHED}{:016x}-{}", *PROCESS, NAMES_GIVEN.fetch_add(1, Ordering::Relaxed))
 }
 
+/// What the process' mask leaves of it.
+const FOR_ALL: u32 = 0o666;
+const FOR_THE_OWNER: u32 = 0o600;
+
 /// Writes a file in place of whatever bore its name; a reader sees the old one or the new one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(FOR_ALL, path, bytes)
+}
+
+/// The same for a file that only its owner may read.
+pub(crate) fn replace_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(FOR_THE_OWNER, path, bytes)
+}
+
+fn replace_with(mode: u32, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
     let unfinished = folder.join(unfinished_name());
-    create(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path)).inspect_err(|_| {
+    create_with(mode, &unfinished, bytes).and_then(|()| fs::rename(&unfinished, path)).inspect_err(|_| {
         // The first error is the one to report; what is left over is in nobody's way.
         let _ = fs::remove_file(&unfinished);
     })?;
     sync_folder(folder)
 }
 
-/// Writes a file and waits until the disk has it. Its folder has to be synced as well before its name is there to stay.
+/// Writes a new file and waits until the disk has it. Its folder has to be synced as well before its name is there to
+/// stay.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    create_with(FOR_ALL, path, bytes)
+}
+
+fn create_with(mode: u32, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
