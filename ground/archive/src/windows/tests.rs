@@ -237,6 +237,14 @@ fn a_file_that_is_damaged_is_an_error_that_names_the_day_and_nothing_is_deleted(
     assert!(read.expect_err("refused").to_string().contains("day=2026-11-21"));
 }
 
+struct Finish<'a>(&'a AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Two compactions and a writer at once, and a reader that must see, at every moment, each row that was written before
 /// it began, and none twice.
 #[test]
@@ -246,6 +254,8 @@ fn readers_writers_and_compactions_do_not_disturb_each_other() {
     let archive = open(folder.path());
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        // Also when this panics: the scope waits for the others.
+        let finish = Finish(&done);
         for _ in 0..2 {
             scope.spawn(|| {
                 let own = open(folder.path());
@@ -265,7 +275,7 @@ fn readers_writers_and_compactions_do_not_disturb_each_other() {
                 assert_eq!((read.len() as u64, sum), (2 * written, written * (written + 1) / 2));
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(finish);
     });
     compact(&archive);
     assert_eq!(counts(&archive).len() as i64, 2 * WINDOWS);
