@@ -24,6 +24,7 @@ mod models;
 mod monitor;
 mod service;
 mod summary;
+mod waiting;
 mod worker;
 
 #[cfg(test)]
