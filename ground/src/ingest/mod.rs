@@ -16,6 +16,7 @@
 
 mod archive;
 mod backoff;
+mod complaints;
 mod frames;
 mod group;
 mod intake;

@@ -159,6 +159,8 @@ pub struct StoreOutcome {
     pub replaced: u64,
     /// Windows left as they were, because what is stored of them is newer.
     pub outdated: u64,
+    /// What was set aside and dropped again: there was too much of an aircraft's.
+    pub set_aside_dropped: u64,
     /// Where the batch's streams stand now, what other processes stored of them included.
     pub streams: Vec<StreamState>,
 }

@@ -313,3 +313,14 @@ proptest! {
         prop_assert!(intake.summary().windows >= 1);
     }
 }
+
+#[test]
+fn a_window_that_comes_after_a_newer_version_of_it_is_counted_and_left_out() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut intake = open(dir.path());
+    store(&mut intake, &[message(7, 1, 2, &[spelled_window(0)])]);
+    let before = fails(&mut intake);
+    store(&mut intake, &[message(7, 1, 1, &[spelled_window(0)])]);
+    assert_eq!((intake.summary().outdated, intake.summary().windows), (1, 1));
+    assert_eq!(fails(&mut intake), before);
+}

@@ -137,7 +137,7 @@ impl Store {
         self.cluster.send_all(records).await?;
         self.cluster.send_partitions(aircraft).await?;
         self.replace(&windows, out).await?;
-        self.set_aside.store(&self.cluster, batch).await?;
+        out.set_aside_dropped += self.set_aside.store(&self.cluster, batch).await?;
         out.streams = self.streams.store(&self.cluster, &batch.progress).await?;
         Ok(())
     }
