@@ -208,6 +208,29 @@ fn a_compaction_killed_before_it_deletes_leaves_every_row_to_be_read_once() {
 }
 
 #[test]
+fn a_window_without_any_row_takes_the_place_of_an_older_version_and_counts_as_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let archive = open(folder.path());
+    append(&archive, "TC-JJA", MIDNIGHT, &[("x", 1)], 10);
+    append(&archive, "TC-JJA", MIDNIGHT + 300, &[("x", 2)], 20);
+    let mut rows = Rows::default();
+    let head = Head {
+        tail: "TC-JJA".parse().expect("a tail"),
+        window: Window::containing(UnixSeconds(MIDNIGHT).millis(), WindowLength::FIVE_MINUTES),
+        model: ModelVersion(3),
+        version: 2,
+    };
+    rows.push(&head, [], []);
+    archive.append(rows).expect("written");
+    let left = expected(&[(MIDNIGHT + 300, Some("x"), 2), (MIDNIGHT + 300, None, 20)]);
+    assert_eq!(counts(&archive), left);
+    compact(&archive);
+    assert_eq!(counts(&archive), left);
+    append(&archive, "TC-JJA", MIDNIGHT, &[("x", 1)], 10);
+    assert_eq!(counts(&archive), left, "it came again after the newer one");
+}
+
+#[test]
 fn unfinished_files_are_not_read_and_swept_up_when_they_are_a_day_old() {
     let folder = tempfile::tempdir().expect("a folder");
     let archive = open(folder.path());
