@@ -19,6 +19,7 @@ mod row;
 mod sqlite;
 mod table_row;
 mod text;
+mod totals;
 
 #[cfg(test)]
 mod conformance;
@@ -39,6 +40,7 @@ pub use records::{
 use records::{MAX_SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES};
 pub use row::{ScoredRow, ScoredWindow, Table, WindowVersion};
 pub use table_row::TableRow;
+pub use totals::Totals;
 
 use std::path::PathBuf;
 
@@ -192,6 +194,12 @@ pub trait Tables: Send {
     /// # Errors
     /// When the database fails.
     fn scored_rows(&self, query: &Query) -> Result<Vec<TableRow>, TablesError>;
+
+    /// What the rows of an anomaly table, or all scored rows, come to. A limit is not looked at.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn totals(&self, table: Option<Table>, query: &Query) -> Result<Totals, TablesError>;
 
     /// The failure rates of one key in an aircraft's newest windows, in ascending order. A window where the point
     /// only succeeded counts as 0 %; one without an attempt is left out.
