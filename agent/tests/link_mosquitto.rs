@@ -15,7 +15,7 @@ use cabinwatch_agent::config::{Config, LinkMode};
 use cabinwatch_agent::link::{self, LinkHandle};
 use cabinwatch_agent::pipeline::Input;
 use cabinwatch_agent::store::{Change, Store};
-use cabinwatch_shared::model::{KeyIndex, ModelVersion};
+use cabinwatch_shared::model::{Cohort, KeyIndex, ModelVersion};
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::Alarms;
 use cabinwatch_shared::wire::{
@@ -383,7 +383,7 @@ fn a_published_model_is_offered_to_the_engine() {
     let broker = Mosquitto::open(folder.path());
     let ground = Ground::at(&broker);
     let bundle: Vec<u8> = (0..500_000_u32).map(|byte| byte as u8).collect();
-    ground.publish(&Topic::Model("fleet"), bundle.clone());
+    ground.publish(&Topic::Model(&Cohort::fleet()), bundle.clone());
     let agent = Agent::start(folder.path(), broker.port, 0, |_| {});
     loop {
         if let Input::ModelOffered(offered) = agent.next_input() {

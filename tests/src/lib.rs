@@ -12,6 +12,7 @@ pub mod broker;
 pub mod cassandra;
 pub mod cql;
 pub mod edr;
+pub mod event_line;
 pub mod fleet;
 pub mod flight;
 pub mod flight_day;

@@ -58,7 +58,8 @@ impl Oracle {
         newest.values().all(|id| stored.failures.contains_key(*id))
     }
 
-    /// Compares it with what the ground has: every event once, nothing lost, nothing missing, nothing set aside.
+    /// Compares it with what the ground has: every event once, nothing lost, nothing missing. Whether something may be
+    /// set aside, the caller knows.
     ///
     /// # Panics
     /// When they differ.

@@ -320,7 +320,7 @@ impl<'a> Session<'a> {
             stream: self.stream,
             oldest,
             newest,
-            cohort: self.link.config.model.cohort.as_str().try_into().unwrap_or_default(),
+            cohort: self.link.config.model.cohort.clone(),
             clock,
         })
     }

@@ -245,7 +245,7 @@ fn set_aside(tables: &dyn Tables, query: &Query) -> Rows {
             Cell::text(&item.tail),
             Cell::optional(item.frame.map(|(stream, _)| stream)),
             item.frame.map_or(Cell::Null, |(_, seq)| Cell::count(seq.0)),
-            Cell::text(text::set_aside_reason(item.reason)),
+            Cell::text(item.reason.as_str()),
             Cell::text(&item.message),
             Cell::text(item.at),
             Cell::text(data_encoding::HEXLOWER.encode(&item.bytes)),

@@ -166,6 +166,16 @@ pub enum SetAsideReason {
 }
 
 impl SetAsideReason {
+    /// The name in tables, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Nonsense => "nonsense",
+            Self::UnknownModel(_) => "unknown_model",
+        }
+    }
+
     /// The model that is waited for.
     pub(super) const fn awaited_model(self) -> Option<ModelVersion> {
         match self {

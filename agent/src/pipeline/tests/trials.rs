@@ -221,7 +221,7 @@ fn damage_to_the_model_before_begins_the_trial_anew_without_it() {
 #[test]
 fn a_model_outlives_a_change_of_cohort_but_not_one_of_the_windows_length() {
     let mut agent = proven();
-    agent.settings.demands.cohort = "canary".to_owned();
+    agent.settings.demands.cohort = "canary".parse().expect("a cohort");
     agent.restart();
     assert_eq!(version(&mut agent), 3);
     agent.settings.demands.window_seconds = 60;

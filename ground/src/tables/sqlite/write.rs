@@ -36,7 +36,7 @@ pub(super) fn batch(
             .prepare_cached("DELETE FROM set_aside WHERE tail = ?1 AND stream = ?2 AND seq = ?3")?
             .execute(params![tail, stream, seq])?;
     }
-    set_aside(connection, &batch.set_aside)?;
+    out.set_aside_dropped += set_aside(connection, &batch.set_aside)?;
     for item in &batch.aircraft {
         aircraft(connection, item)?;
     }
@@ -182,11 +182,12 @@ fn model_reports(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
     Ok(())
 }
 
-fn set_aside(connection: &Connection, items: &[SetAside]) -> Result<(), Fault> {
+/// Returns how much had to go again.
+fn set_aside(connection: &Connection, items: &[SetAside]) -> Result<u64, Fault> {
     for item in items {
         let SetAsideKey { stream, seq, digest } = SetAsideKey::of(item)?;
         let model = item.reason.awaited_model().map(|version| version.0);
-        let (reason, at) = (text::set_aside_reason(item.reason), time_text("a time", item.at)?);
+        let (reason, at) = (item.reason.as_str(), time_text("a time", item.at)?);
         connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO set_aside
@@ -206,10 +207,10 @@ fn set_aside(connection: &Connection, items: &[SetAside]) -> Result<(), Fault> {
             ])?;
     }
     let tails: BTreeSet<&str> = items.iter().map(|item| item.tail.as_str()).collect();
-    tails.into_iter().try_for_each(|tail| trim_set_aside(connection, tail))
+    tails.into_iter().map(|tail| trim_set_aside(connection, tail)).sum()
 }
 
-fn trim_set_aside(connection: &Connection, tail: &str) -> Result<(), Fault> {
+fn trim_set_aside(connection: &Connection, tail: &str) -> Result<u64, Fault> {
     let dropped = connection
         .prepare_cached(
             "DELETE FROM set_aside WHERE rowid IN (
@@ -222,7 +223,7 @@ fn trim_set_aside(connection: &Connection, tail: &str) -> Result<(), Fault> {
     if dropped > 0 {
         tracing::error!(tail, dropped, "dropped the oldest of what was set aside: there is too much of it");
     }
-    Ok(())
+    Ok(dropped as u64)
 }
 
 fn aircraft(connection: &Connection, item: &AircraftRecord) -> Result<(), Fault> {
