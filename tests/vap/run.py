@@ -17,6 +17,7 @@ from pathlib import Path
 import cuts
 import daemons
 import test_oracle
+import wrong_clock
 from machine import CACHE, Machine, Trouble
 from report import Report
 
@@ -71,6 +72,11 @@ def power_cuts(report, disks):
     cuts.control(report, aircraft)
 
 
+def wrong_clocks(report, disks):
+    report.part("clock: the power comes back, and the battery clock does not")
+    wrong_clock.run(report, *disks.fresh("clock"))
+
+
 def shell(_, disks):
     """Runs each line of standard input in a fresh machine, which loses its power at the end."""
     with Machine(*disks.fresh("shell")) as machine:
@@ -82,7 +88,7 @@ def shell(_, disks):
             print(machine.attempt(line)[1], end="")
 
 
-PARTS = {"oracle": oracle, "daemons": real_daemons, "cuts": power_cuts}
+PARTS = {"oracle": oracle, "daemons": real_daemons, "cuts": power_cuts, "clock": wrong_clocks}
 
 
 def main():

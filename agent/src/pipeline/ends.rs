@@ -23,7 +23,10 @@ impl<C: Clock> Engine<C> {
         }
         let until = self.now_seconds();
         let since = self.last_written.map_or(until, UnixMillis::seconds).min(until);
-        tracing::warn!(%since, "the agent was not stopped, it just ended: what it had not stored since then is lost");
+        tracing::warn!(
+            %since,
+            "the agent before this one ended without being stopped: what it had not stored since then may be missing"
+        );
         self.state.lose(LossReason::UncleanEnd, LossSpan { count: 1, since, until });
         if self.holding { self.commit_checkpoint() } else { self.report_now() }
     }

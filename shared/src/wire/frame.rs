@@ -182,7 +182,7 @@ pub enum LossReason {
     PointOverflow,
     /// Frames of a database that could not be read any more; the count is unknown and says 0.
     Corrupt,
-    /// Events that could not be stored.
+    /// Events that came, and frames that waited, while there was no room for them or nothing could be written.
     Storage,
     /// The agent ended without being stopped: by a power cut, a kill, a failure. The count is that of such ends; how many
     /// events were under way, nobody knows. From the last commit before the end to the start after it.
