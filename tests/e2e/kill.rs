@@ -93,7 +93,9 @@ fn the_ground_hears_once_of_each_agent_that_ended_without_being_stopped() {
     ground.ingest.start();
     let mut plane = aircraft(&path.join("plane"), &broker.url());
     let heard = |plane: &Aircraft| {
-        eventually("the ground to have all that the agent has to say", LIMIT, || plane.has_sent_all().then_some(()));
+        eventually("the ground to have all that the agent has to say", LIMIT, || {
+            plane.has_sent_all().then_some(())
+        });
         ground.losses().expect("the tables can be read")
     };
     let nothing = BTreeMap::new();

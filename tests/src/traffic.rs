@@ -90,7 +90,11 @@ impl Oracle {
         successes.retain(|(_, _, point), _| point != END);
         assert_eq!(successes, self.successes);
         let mut losses = stored.losses.clone();
-        assert_eq!(losses.remove("unclean_end").unwrap_or(0), kills, "agents that ended without being stopped");
+        assert_eq!(
+            losses.remove("unclean_end").unwrap_or(0),
+            kills,
+            "agents that ended without being stopped"
+        );
         assert_eq!(losses, BTreeMap::new());
         assert_eq!(stored.gaps, 0, "there are gaps");
         println!("{} rows, all as sent", stored.failures.len());

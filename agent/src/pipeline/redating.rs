@@ -16,7 +16,8 @@ use super::engine::Engine;
 use super::timekeeping::RELEASED;
 use super::watermark::Moment;
 use crate::store::{
-    BootId, BootMillis, Counter, EventGroup, GroupHead, GroupWriter, LossSpan, Redated, Stamp, StoreError, announcement,
+    BootId, BootMillis, Counter, EventGroup, GroupHead, GroupWriter, LossSpan, Redated, Stamp, StoreError,
+    announcement,
 };
 
 /// An earlier boot, and when it was.
@@ -136,7 +137,8 @@ impl<C: Clock> Engine<C> {
     pub(super) fn redate_losses(&mut self, earliest: UnixMillis) {
         let later = self.now_seconds().0.saturating_sub(earliest.seconds().0);
         let began = self.state.clock.newest.map_or(RELEASED, |newest| newest.max(RELEASED)).seconds();
-        for (reason, LossSpan { since, until, .. }) in self.state.unreported.iter_mut().filter(|_| later > 0) {
+        for (reason, LossSpan { since, until, .. }) in self.state.unreported.iter_mut().filter(|_| later > 0)
+        {
             // An unclean end was after what was last written, and that had its time of day.
             let since_is_known = *reason == LossReason::UncleanEnd && since < until;
             let guessed = [(!since_is_known).then_some(since), Some(until)].into_iter().flatten();

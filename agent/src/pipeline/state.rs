@@ -12,8 +12,8 @@ use super::watermark::{Moment, Watermark};
 use super::windows::OpenWindows;
 use crate::sources::Cursor;
 use crate::store::{
-    Checkpoint, ClockRecord, Closed, Counter, Counts, GroupHead, KeyNames, LoggedGroup, LossSpan, ProvisionalSpan,
-    StoreError, StreamCause,
+    Checkpoint, ClockRecord, Closed, Counter, Counts, GroupHead, KeyNames, LoggedGroup, LossSpan,
+    ProvisionalSpan, StoreError, StreamCause,
 };
 
 /// The state between two commits.

@@ -184,7 +184,9 @@ fn what_nobody_can_count_is_not_added_up() {
     assert!(!text.contains("Data is missing"), "{text}");
     fixture.loss(LossReason::QueueFull, 120);
     let text = fixture.send().text();
-    assert!(text.contains("Data is missing: 120 events or frames were lost in this period (queue_full: 120)."));
+    assert!(
+        text.contains("Data is missing: 120 events or frames were lost in this period (queue_full: 120).")
+    );
     assert!(text.contains("An agent was cut off 2 times"));
 }
 
