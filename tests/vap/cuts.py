@@ -157,10 +157,10 @@ def honest_cuts(report, aircraft, cuts):
     verdict, wrong = aircraft.look_then_cut(number := number + 1)
     report.check("the first boot begins with nothing", verdict.faults() + wrong)
     while number < cuts:
-        after = number
         if number % SECOND_CUT_EVERY == 0:
             aircraft.cut_the_recovery(number := number + 1)
         if number < cuts:
+            after = number
             verdict, wrong = aircraft.look_then_cut(number := number + 1)
             report.check(f"after cut {after}: {aircraft.seen}", verdict.faults() + wrong)
     verdict, wrong = aircraft.look()

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import traceback
 import unittest
 from pathlib import Path
 
@@ -110,6 +111,9 @@ def main():
                 parts[name](report, disks)
             except Trouble as trouble:
                 report.check(name, [str(trouble)])
+            except Exception:
+                # A mistake of the rig's own is a failure like any other, and must not hide the counts.
+                report.check(name, traceback.format_exc().splitlines())
             except KeyboardInterrupt:
                 sys.exit("\nvap: given up; nothing runs any more")
     print(f"\nlogs: {RUN.relative_to(Path.cwd()) if RUN.is_relative_to(Path.cwd()) else RUN}")
