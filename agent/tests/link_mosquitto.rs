@@ -456,6 +456,20 @@ fn a_stopping_agent_says_offline() {
 }
 
 #[test]
+fn an_agent_that_stops_with_its_hands_full_says_offline_all_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = Mosquitto::open(folder.path());
+    let ground = Ground::at(&broker);
+    for _ in 0..20 {
+        let mut agent = Agent::start(folder.path(), broker.port, 500, |_| {});
+        ground.until_state(is_online);
+        agent.write(100);
+        agent.stop();
+        ground.until_state(|state| *state == LinkState::Offline);
+    }
+}
+
+#[test]
 fn without_a_broker_the_agent_stops_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let probe = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -29,8 +29,15 @@ pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
     let (queue, inputs) = sync_channel(QUEUE_CAPACITY);
     let link = link::start(config, path.clone(), queue.clone(), Arc::clone(&stop))?;
     engine.call_on_frames(link.waker());
-    let sources = sources::start(config, engine.cursors(), queue.clone(), Arc::clone(&stop));
-    let sources = sources.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+    engine.begin_work().map_err(|source| CommandError::store(&path, source))?;
+    let sources = match sources::start(config, engine.cursors(), queue.clone(), Arc::clone(&stop)) {
+        Ok(sources) => sources,
+        Err(error) => {
+            stop.store(true, Ordering::Relaxed);
+            engine.end_work().map_err(|source| CommandError::store(&path, source))?;
+            return Err(error.into());
+        }
+    };
     let mut watched = sources.watched();
     watched.push(Watched { name: "engine".to_owned(), heartbeat: engine.heartbeat() });
     watched.push(Watched { name: "link".to_owned(), heartbeat: link.heartbeat() });

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::wire::{AgentStatus, Committed, FrameSeq, LinkState, MessageHead, StreamId, Topic};
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, Incoming, PubAckReason, Publish, PublishNoticeError, PublishOptions,
-    QoS, RetainForwardRule, SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, ConnectionError, Event, Incoming, PubAckReason, Publish, PublishNotice, PublishNoticeError,
+    PublishOptions, QoS, RetainForwardRule, SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::task::JoinSet;
 
@@ -329,7 +329,7 @@ impl<'a> Session<'a> {
     fn say_online(&mut self, status: AgentStatus) -> Result<(), SessionError> {
         self.link.said = Some(lasting(&status));
         // At QoS 1, so that a broker whose access list is against us says so.
-        self.say(&LinkState::Online(status), QoS::AtLeastOnce)
+        self.say(&LinkState::Online(status), QoS::AtLeastOnce).map(drop)
     }
 
     /// The retained acknowledgement comes with each connection. The model comes only if the broker did not know us,
@@ -345,11 +345,11 @@ impl<'a> Session<'a> {
         [ack, model]
     }
 
-    fn say(&self, state: &LinkState, qos: QoS) -> Result<(), SessionError> {
+    fn say(&self, state: &LinkState, qos: QoS) -> Result<PublishNotice, SessionError> {
         let mut payload = Vec::new();
         state.write(&mut payload)?;
         let options = PublishOptions::new(qos).retained();
-        Ok(self.client.try_publish(Topic::Status(&self.link.tail).to_string(), payload, options)?)
+        Ok(self.client.try_publish_tracked(Topic::Status(&self.link.tail).to_string(), payload, options)?)
     }
 
     /// Acknowledges a model once the engine has decided on it. Until then a broker that keeps our session keeps the model.
@@ -410,19 +410,22 @@ impl<'a> Session<'a> {
 
     /// Says that we go, and goes.
     async fn farewell(&mut self, state: &LinkState, patience: Duration) {
-        // If the word gets lost, the line has broken, and the last will says so.
-        if self.sender.is_none() || self.say(state, QoS::AtMostOnce).is_err() {
+        if self.sender.is_none() {
             return;
         }
+        let Ok(said) = self.say(state, QoS::AtMostOnce) else { return };
         let stop = Arc::clone(&self.link.stop);
+        // The goodbye makes the last will void, so it must not overtake the word. Once that is written, the broker has it
+        // before the goodbye, or has neither: then the line has broken, and the last will says so.
         let leave = async {
-            if self.client.disconnect_with_timeout(patience).await.is_ok() {
-                // A model that comes now is not acknowledged, and comes again.
-                while let Some(Ok(_)) = self.poller.events.recv().await {}
+            if said.wait_completion_async().await.is_ok() {
+                let _ = self.client.disconnect_with_timeout(patience).await;
             }
         };
+        // A model that comes now is not acknowledged, and comes again.
+        let listen = async { while let Some(Ok(_)) = self.poller.events.recv().await {} };
         tokio::select! {
-            () = leave => {}
+            ((), ()) = async { tokio::join!(leave, listen) } => {}
             () = out_of_patience(patience, &stop) => tracing::info!("the broker did not take leave in time"),
         }
     }

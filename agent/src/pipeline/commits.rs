@@ -177,6 +177,11 @@ impl<C: Clock> Engine<C> {
         if self.state.unreported.is_empty() || now.saturating_sub(self.last_report) < length {
             return Ok(());
         }
+        self.report_now()
+    }
+
+    /// Reports losses in frames of their own.
+    pub(super) fn report_now(&mut self) -> Result<(), StoreError> {
         let mut change = self.begin_change();
         self.report(&mut change);
         self.write_checkpoint(change)

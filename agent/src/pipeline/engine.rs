@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cabinwatch_shared::event::Event;
 use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::time::UnixMillis;
 use cabinwatch_shared::wire::ClockTrust;
 
 use super::clock::Clock;
@@ -64,6 +65,8 @@ pub struct Engine<C> {
     /// Set when the process shall end: a commit that fails is not tried for ever then.
     pub(super) stop: Arc<AtomicBool>,
     pub(super) heartbeat: Heartbeat,
+    /// The newest time in the database when this process opened it.
+    pub(super) last_written: Option<UnixMillis>,
     /// When losses were last reported and retention last looked, by the boot clock.
     pub(super) last_report: Duration,
     pub(super) last_housekeeping: Duration,
@@ -135,6 +138,7 @@ impl<C: Clock> Engine<C> {
             outgoing: Arc::new(|| ()),
             stop,
             heartbeat: Heartbeat::default(),
+            last_written: None,
             last_report: since_boot,
             last_housekeeping: since_boot,
         }
@@ -147,6 +151,7 @@ impl<C: Clock> Engine<C> {
             |names, checkpoint| State::from_checkpoint(checkpoint, names, length),
             |names, state, group| state.apply(names, group),
         )?;
+        self.last_written = self.state.clock.newest;
         self.keeper = keeper
             .filter(|keeper| !keeper.is_provisional())
             .unwrap_or_else(|| timing::new_keeper(&self.clock, &self.settings.clock, &self.state.clock));
@@ -198,7 +203,7 @@ impl<C: Clock> Engine<C> {
             let input = queue.recv_timeout(wait);
             self.heartbeat.beat();
             match input {
-                Ok(Input::Shutdown) | Err(RecvTimeoutError::Disconnected) => return self.leave(),
+                Ok(Input::Shutdown) | Err(RecvTimeoutError::Disconnected) => return self.end_work(),
                 Ok(input) => self.take(input)?,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -300,11 +305,6 @@ impl<C: Clock> Engine<C> {
         });
         let clock = self.keeper.is_undecided().then_some(LOOK_AT_CLOCK);
         [group, window, clock].into_iter().flatten().fold(HOUSEKEEPING, Duration::min)
-    }
-
-    /// Commits what there is. Windows stay open: the next start goes on counting in them.
-    fn leave(&mut self) -> Result<(), StoreError> {
-        self.commit_checkpoint()
     }
 
     /// How long to wait before a commit that failed that often is tried again; none once the process shall end.

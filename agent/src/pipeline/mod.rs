@@ -7,6 +7,7 @@ pub mod clock;
 pub mod closing;
 mod commits;
 pub mod counting;
+mod ends;
 mod engine;
 mod offers;
 mod redating;

@@ -12,8 +12,8 @@ use super::watermark::{Moment, Watermark};
 use super::windows::OpenWindows;
 use crate::sources::Cursor;
 use crate::store::{
-    Checkpoint, ClockRecord, Closed, Counts, GroupHead, KeyNames, LoggedGroup, LossSpan, ProvisionalSpan,
-    StoreError, StreamCause,
+    Checkpoint, ClockRecord, Closed, Counter, Counts, GroupHead, KeyNames, LoggedGroup, LossSpan,
+    ProvisionalSpan, StoreError, StreamCause,
 };
 
 /// The state between two commits.
@@ -147,11 +147,22 @@ impl State {
             }
         }
         for (reason, count) in counts.losses() {
-            let span = self.unreported.entry(reason).or_insert(LossSpan { count: 0, since: at, until: at });
-            span.count = span.count.saturating_add(count);
-            span.until = span.until.max(at);
+            self.owe(reason, LossSpan { count, since: at, until: at });
         }
         self.counts.merge(counts);
+    }
+
+    /// Counts a loss that is in no group.
+    pub fn lose(&mut self, reason: LossReason, span: LossSpan) {
+        self.counts.add(Counter::Lost(reason), span.count);
+        self.owe(reason, span);
+    }
+
+    /// The ground is to be told.
+    fn owe(&mut self, reason: LossReason, LossSpan { count, since, until }: LossSpan) {
+        let owed = self.unreported.entry(reason).or_insert(LossSpan { count: 0, since, until });
+        owed.count = owed.count.saturating_add(count);
+        owed.until = owed.until.max(until);
     }
 
     /// How far event time had come when the state was stored.

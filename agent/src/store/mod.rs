@@ -16,6 +16,7 @@ mod dictionary;
 mod error;
 mod founding;
 mod group;
+mod lock;
 mod log;
 mod models;
 mod outbox;

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use cabinwatch_shared::rate::Rate;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::LossReason;
 
 use super::wording::{Affected, AlarmCounts};
 use super::{ReportError, Run};
-use crate::tables::{Query, RateQuery, Table, TableRow, Tables, Totals};
+use crate::tables::{LossRecord, Query, RateQuery, Table, TableRow, Tables, Totals};
 
 /// Windows in a picture.
 pub(super) const PICTURE_WINDOWS: u32 = 48;
@@ -44,17 +45,22 @@ pub(super) struct Fault {
 pub(super) struct Losses {
     /// Counts by reason, as it stands in the `losses` table; `gap` for frames that never came.
     pub by_reason: BTreeMap<&'static str, u64>,
+    /// How often an agent just ended. How much is missing then, nobody knows.
+    pub unclean_ends: u64,
 }
 
 impl Losses {
-    /// All of them.
+    /// All whose number is known.
     pub fn total(&self) -> u64 {
         self.by_reason.values().copied().fold(0, u64::saturating_add)
     }
 
     fn read(&mut self, query: &Query, tables: &dyn Tables) -> Result<(), ReportError> {
-        for record in tables.losses(query)? {
-            self.add(record.loss.reason.as_str(), record.loss.count);
+        for LossRecord { loss, .. } in tables.losses(query)? {
+            match loss.reason {
+                LossReason::UncleanEnd => self.unclean_ends = self.unclean_ends.saturating_add(loss.count),
+                reason => self.add(reason.as_str(), loss.count),
+            }
         }
         for gap in tables.gaps(query)? {
             self.add("gap", gap.range.count());

@@ -182,11 +182,16 @@ pub enum LossReason {
     PointOverflow,
     /// Frames of a database that could not be read any more; the count is unknown and says 0.
     Corrupt,
+    /// Events that came, and frames that waited, while there was no room for them or nothing could be written.
+    Storage,
+    /// The agent ended without being stopped: by a power cut, a kill, a failure. The count is that of such ends; how many
+    /// events were under way, nobody knows. From the last commit before the end to the start after it.
+    UncleanEnd,
 }
 
 impl LossReason {
     /// Every reason, in the wire's order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::OutboxAge,
         Self::OutboxBytes,
         Self::OutboxCount,
@@ -199,6 +204,8 @@ impl LossReason {
         Self::FileGap,
         Self::PointOverflow,
         Self::Corrupt,
+        Self::Storage,
+        Self::UncleanEnd,
     ];
 
     /// The name in tables, counters and logs.
@@ -217,6 +224,8 @@ impl LossReason {
             Self::FileGap => "file_gap",
             Self::PointOverflow => "point_overflow",
             Self::Corrupt => "corrupt",
+            Self::Storage => "storage",
+            Self::UncleanEnd => "unclean_end",
         }
     }
 }

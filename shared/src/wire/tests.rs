@@ -76,6 +76,9 @@ fn the_other_frames_are_these_bytes() {
         until: UnixSeconds(2),
     });
     assert_eq!(bytes(&loss), [1, 7, 0xac, 0x02, 2, 4]);
+    let (since, until) = (UnixSeconds(1), UnixSeconds(9));
+    let end = LossFrame { reason: LossReason::UncleanEnd, count: 1, since, until };
+    assert_eq!(bytes(&Frame::Loss(end)), [1, 13, 1, 2, 18]);
     let start = Frame::StreamStart(StreamStart::DatabaseSetAside { at: UnixSeconds(1) });
     assert_eq!(bytes(&start), [2, 1, 2]);
     let model = Frame::Model(ModelReport {

@@ -4,6 +4,7 @@ mod clock;
 mod clock_model;
 mod counting;
 mod durability;
+mod ends;
 mod keys;
 mod models;
 mod outbox;
