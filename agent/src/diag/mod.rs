@@ -325,6 +325,9 @@ impl Bundle {
     /// The file as it lies there, also one that a dead agent has left.
     fn live(&mut self, config: &Config) {
         let path = &config.service.live_file;
+        if path.as_os_str().is_empty() {
+            return;
+        }
         match LiveFacts::of_any_process(path) {
             Some(facts) => self.json("live.json", &facts),
             None => self.problem(format!("the agent has left nothing in {}", path.display())),

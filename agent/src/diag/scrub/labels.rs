@@ -44,7 +44,7 @@ const LABELS: [&str; 38] = [
 /// Labels that need neither.
 const SPOKEN: [&str; 7] = ["hostname", "login", "passphrase", "ssid", "user", "user-name", "username"];
 /// Words that follow a spoken label in a sentence.
-const SENTENCE: [&str; 24] = [
+const SENTENCE: [&str; 26] = [
     "a",
     "accepted",
     "and",
