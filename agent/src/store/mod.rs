@@ -14,6 +14,7 @@ mod closed;
 mod counters;
 mod dictionary;
 mod error;
+mod examine;
 mod founding;
 mod group;
 mod lock;
@@ -35,6 +36,7 @@ pub use closed::Closed;
 pub use counters::{Counter, Counts};
 pub use dictionary::KeyEntry;
 pub use error::StoreError;
+pub use examine::{Examination, TableFacts};
 pub(crate) use founding::announcement;
 pub use founding::{Found, Founded};
 pub use group::{

@@ -117,11 +117,14 @@ impl<'a> Group<'a> {
                 self.aircraft(tail).online = Some(false);
                 return;
             }
-            Ok(LinkState::Away { .. }) => {
+            Ok(LinkState::Away { seconds }) => {
+                // Of what the broker has kept, nobody knows when it was said.
                 let contact = (!retained).then_some(self.now);
+                let next = contact.map(|now| UnixSeconds(now.0.saturating_add(seconds.into())));
                 let aircraft = self.aircraft(tail);
                 aircraft.online = Some(false);
                 aircraft.last_contact = contact.or(aircraft.last_contact);
+                aircraft.next_contact = next.or(aircraft.next_contact);
                 return;
             }
             Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
@@ -148,6 +151,7 @@ impl<'a> Group<'a> {
             tail: tail.clone(),
             last_contact: None,
             online: None,
+            next_contact: None,
             release: None,
             model: None,
             stream: None,

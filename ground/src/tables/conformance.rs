@@ -360,6 +360,7 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
         tail: "TC-JJA".parse().expect("a tail"),
         last_contact: None,
         online: None,
+        next_contact: None,
         release: None,
         model: None,
         stream: None,
@@ -368,6 +369,7 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
     let speaking = AircraftRecord {
         last_contact: Some(UnixSeconds(500)),
         online: Some(true),
+        next_contact: Some(UnixSeconds(6000)),
         release: Some(AgentRelease(0, 1, 2)),
         model: Some(ModelVersion(3)),
         stream: Some(StreamId(7)),
@@ -378,7 +380,12 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
         tables.commit(&Batch { aircraft: vec![record.clone()], ..Batch::default() }).expect("stored");
     }
     assert_eq!(tables.aircraft().expect("read"), std::slice::from_ref(&speaking));
-    let earlier = AircraftRecord { last_contact: Some(UnixSeconds(400)), online: Some(false), ..silent };
+    let earlier = AircraftRecord {
+        last_contact: Some(UnixSeconds(400)),
+        online: Some(false),
+        next_contact: Some(UnixSeconds(5900)),
+        ..silent
+    };
     tables.commit(&Batch { aircraft: vec![earlier], ..Batch::default() }).expect("stored");
     assert_eq!(tables.aircraft().expect("read"), [AircraftRecord { online: Some(false), ..speaking }]);
 }

@@ -144,6 +144,9 @@ pub struct AircraftRecord {
     pub last_contact: Option<UnixSeconds>,
     /// Whether its link is up, as far as the broker knows; none before its first status.
     pub online: Option<bool>,
+    /// By when it meant to be back when it last left as planned, by the ground's clock; none if it never did. Until
+    /// then, and a little longer, silence is no trouble.
+    pub next_contact: Option<UnixSeconds>,
     /// The agent's release; none before its first status.
     pub release: Option<AgentRelease>,
     /// The model it scores with; none before its first status or window.

@@ -186,6 +186,9 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
     assert_eq!(aircraft.cohort.as_deref(), Some("canary"));
     let (_, aircraft) = say(LinkState::Away { seconds: 3600 }, false);
     assert_eq!((aircraft.last_contact, aircraft.online), (Some(UnixSeconds(NOW.0 + 60)), Some(false)));
+    assert_eq!(aircraft.next_contact, Some(UnixSeconds(NOW.0 + 3660)));
+    let (_, aircraft) = say(LinkState::Away { seconds: 7200 }, true);
+    assert_eq!(aircraft.next_contact, Some(UnixSeconds(NOW.0 + 3660)), "when it was said is not known");
     let (answers, aircraft) = say(LinkState::Offline, false);
     assert_eq!((answers, aircraft.online, aircraft.model), (0, Some(false), Some(ModelVersion(3))));
 }

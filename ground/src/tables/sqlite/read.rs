@@ -226,6 +226,7 @@ pub(super) fn aircraft(connection: &Connection) -> Read<Vec<AircraftRecord>> {
             tail: convert::tail(row)?,
             last_contact: convert::optional(row, "last_contact", |text: String| convert::read_time(&text))?,
             online: row.get("online")?,
+            next_contact: convert::optional(row, "next_contact", |text: String| convert::read_time(&text))?,
             release: convert::optional(row, "release", |text: String| text::read_release(&text))?,
             model: row.get::<_, Option<u32>>("model_version")?.map(ModelVersion),
             stream: convert::optional(row, "stream", |text: String| text::read_stream(&text))?,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::FrameSeq;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -227,17 +228,22 @@ fn trim_set_aside(connection: &Connection, tail: &str) -> Result<u64, Fault> {
 }
 
 fn aircraft(connection: &Connection, item: &AircraftRecord) -> Result<(), Fault> {
-    let contact = item.last_contact.map(|at| time_text("the time of a contact", at)).transpose()?;
+    let time = |at: UnixSeconds| time_text("the time of a contact", at);
+    let contact = item.last_contact.map(time).transpose()?;
+    let next_contact = item.next_contact.map(time).transpose()?;
     connection
         .prepare_cached(
-            "INSERT INTO aircraft VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO aircraft VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (tail) DO UPDATE SET
                  last_contact = max(coalesce(excluded.last_contact, last_contact), coalesce(last_contact, '')),
                  online = coalesce(excluded.online, online),
                  release = coalesce(excluded.release, release),
                  model_version = coalesce(excluded.model_version, model_version),
                  stream = coalesce(excluded.stream, stream),
-                 cohort = coalesce(excluded.cohort, cohort)",
+                 cohort = coalesce(excluded.cohort, cohort),
+                 next_contact = CASE
+                     WHEN excluded.next_contact > coalesce(next_contact, '') THEN excluded.next_contact
+                     ELSE next_contact END",
         )?
         .execute(params![
             item.tail.as_str(),
@@ -247,6 +253,7 @@ fn aircraft(connection: &Connection, item: &AircraftRecord) -> Result<(), Fault>
             item.model.map(|model| model.0),
             item.stream.map(|stream| stream.to_string()),
             item.cohort,
+            next_contact,
         ])?;
     Ok(())
 }
