@@ -152,10 +152,10 @@ fn is_of_a_word(char: char) -> bool {
 }
 
 /// What our messages tell to type.
-const COMMANDS: [&str; 3] = ["cabinwatch-agent ", "journalctl ", "systemctl "];
+const COMMANDS: &[&str] = &["cabinwatch-agent ", "journalctl ", "systemctl "];
 
 /// What systemd puts in quotes.
-const SYSTEMD_WORDS: [&str; 11] = [
+const SYSTEMD_WORDS: &[&str] = &[
     "cabinwatch-agent",
     "cabinwatch-agent.service",
     "core-dump",
@@ -170,7 +170,7 @@ const SYSTEMD_WORDS: [&str; 11] = [
 ];
 
 /// Words that our own texts and paths are made of; an account or a machine of that name is no secret.
-const OWN_WORDS: [&str; 24] = [
+const OWN_WORDS: &[&str] = &[
     "admin",
     "agent",
     "aircraft",

@@ -13,14 +13,14 @@ use super::{Machine, UNIT};
 use crate::config::Config;
 
 /// Lines of `/proc/meminfo` that tell how tight memory is.
-const MEMORY: [&str; 7] = ["MemTotal", "MemFree", "MemAvailable", "Cached", "SwapTotal", "SwapFree", "Shmem"];
+const MEMORY: &[&str] = &["MemTotal", "MemFree", "MemAvailable", "Cached", "SwapTotal", "SwapFree", "Shmem"];
 /// What `os-release` says of the system.
 const RELEASE: [&str; 7] =
     ["PRETTY_NAME", "ID", "VERSION_ID", "BUILD_ID", "VARIANT_ID", "IMAGE_ID", "IMAGE_VERSION"];
 /// What the kernel says of the process.
-const PROCESS: [&str; 6] = ["State", "VmHWM", "VmRSS", "VmSwap", "Threads", "nonvoluntary_ctxt_switches"];
+const PROCESS: &[&str] = &["State", "VmHWM", "VmRSS", "VmSwap", "Threads", "nonvoluntary_ctxt_switches"];
 /// Mount options that change how flash is written. Those of network file systems hold names and passwords.
-const MOUNT_OPTIONS: [&str; 12] = [
+const MOUNT_OPTIONS: &[&str] = &[
     "ro",
     "rw",
     "sync",
@@ -51,11 +51,11 @@ pub(super) fn machine(machine: &Machine) -> Page {
     let release = ["etc/os-release", "usr/lib/os-release"].map(|path| machine.file(path));
     let release = release.iter().find_map(|path| fs::read_to_string(path).ok());
     match release {
-        Some(text) => page.pick(&text, '=', &RELEASE),
+        Some(text) => page.pick(&text, '=', RELEASE),
         None => page.problem("there is no os-release"),
     }
     page.read("load", &machine.file("proc/loadavg"));
-    page.pick(&page.text_of(&machine.file("proc/meminfo")), ':', &MEMORY);
+    page.pick(&page.text_of(&machine.file("proc/meminfo")), ':', MEMORY);
     page
 }
 
@@ -121,7 +121,7 @@ fn mount_of<'a>(mounts: &'a str, folder: &Path) -> Option<[&'a str; 4]> {
 pub(super) fn process(machine: &Machine, pid: u32) -> Page {
     let mut page = Page::default();
     let folder = machine.file(&format!("proc/{pid}"));
-    page.pick(&page.text_of(&folder.join("status")), ':', &PROCESS);
+    page.pick(&page.text_of(&folder.join("status")), ':', PROCESS);
     match fs::read_to_string(folder.join("io")) {
         Ok(text) => page.pick(&text, ':', &["read_bytes", "write_bytes"]),
         Err(error) => page.problem(format!("what the process has written is not known: {error}")),

@@ -1,7 +1,7 @@
 //! What stands behind a label: `user=maria`, `password: 1234`, `user maria`.
 
 /// Labels of what nobody may read, with `=` or `:` behind them.
-const LABELS: [&str; 38] = [
+const LABELS: &[&str] = &[
     "anonymous-identity",
     "c",
     "calling-station-id",
@@ -42,9 +42,9 @@ const LABELS: [&str; 38] = [
     "username",
 ];
 /// Labels that need neither.
-const SPOKEN: [&str; 7] = ["hostname", "login", "passphrase", "ssid", "user", "user-name", "username"];
+const SPOKEN: &[&str] = &["hostname", "login", "passphrase", "ssid", "user", "user-name", "username"];
 /// Words that follow a spoken label in a sentence.
-const SENTENCE: [&str; 26] = [
+const SENTENCE: &[&str] = &[
     "a",
     "accepted",
     "and",
@@ -58,6 +58,8 @@ const SENTENCE: [&str; 26] = [
     "incorrect",
     "is",
     "lacks",
+    "may",
+    "must",
     "name",
     "not",
     "of",

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Endings of files, which names of machines do not have.
-const FILES: [&str; 30] = [
+const FILES: &[&str] = &[
     "bin", "cert", "cfg", "conf", "crt", "csv", "cwm", "d", "db", "gz", "jsonl", "ini", "json", "key",
     "lease", "leases", "lock", "log", "md", "part", "pem", "pid", "rs", "service", "sh", "sock", "so", "tar",
     "toml", "txt",
 ];
 /// Words with a hyphen and a digit or a capital that are no machine.
-const TERMS: [&str; 13] = [
+const TERMS: &[&str] = &[
     "GPL-2",
     "HTTP-2",
     "SHA-1",
