@@ -15,8 +15,8 @@ use crate::config::Config;
 /// Lines of `/proc/meminfo` that tell how tight memory is.
 const MEMORY: &[&str] = &["MemTotal", "MemFree", "MemAvailable", "Cached", "SwapTotal", "SwapFree", "Shmem"];
 /// What `os-release` says of the system.
-const RELEASE: [&str; 7] =
-    ["PRETTY_NAME", "ID", "VERSION_ID", "BUILD_ID", "VARIANT_ID", "IMAGE_ID", "IMAGE_VERSION"];
+const RELEASE: &[&str] =
+    &["PRETTY_NAME", "ID", "VERSION_ID", "BUILD_ID", "VARIANT_ID", "IMAGE_ID", "IMAGE_VERSION"];
 /// What the kernel says of the process.
 const PROCESS: &[&str] = &["State", "VmHWM", "VmRSS", "VmSwap", "Threads", "nonvoluntary_ctxt_switches"];
 /// Mount options that change how flash is written. Those of network file systems hold names and passwords.
