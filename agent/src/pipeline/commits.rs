@@ -155,7 +155,7 @@ impl<C: Clock> Engine<C> {
     }
 
     /// Adds a frame for each kind of loss the ground has not heard of.
-    fn report(&mut self, change: &mut Change) {
+    pub(super) fn report(&mut self, change: &mut Change) {
         self.last_report = self.clock.since_boot();
         for loss in self.state.take_losses() {
             tracing::warn!("lost: {} {} since {}", loss.count, loss.reason.as_str(), loss.since);

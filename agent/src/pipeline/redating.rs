@@ -48,7 +48,7 @@ fn parse(body: &[u8]) -> Result<EventGroup<'_>, StoreError> {
 }
 
 impl<C: Clock> Engine<C> {
-    /// Dates what waited, counts it, and tells the ground of the stream if that had to wait, too: all in one
+    /// Dates what waited, counts it, and tells the ground what had to wait, too, of the stream and of losses: all in one
     /// transaction. What a guess would place before `not_before` happened then.
     pub(super) fn redate(&mut self, not_before: Option<UnixMillis>) -> Result<(), StoreError> {
         let span = self.state.provisional.take();
@@ -65,6 +65,7 @@ impl<C: Clock> Engine<C> {
             let garbled = |_| StoreError::garbled("a stream's first frame");
             change.frames = announcement(cause, change.at).map_err(garbled)?;
         }
+        self.report(&mut change);
         if let Some(span) = span {
             tracing::info!(
                 events = span.events,

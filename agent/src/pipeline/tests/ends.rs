@@ -158,7 +158,7 @@ fn without_a_time_of_day_the_end_is_told_once_there_is_one() {
     assert_eq!(agent.told(), []);
     assert_eq!(agent.counted(UNCLEAN_END), 2);
     agent.clock.synchronise(T0 + 10_060);
-    agent.pass(400);
+    agent.pass(1);
     assert_eq!(agent.told(), [(2, 100, 10_000)]);
 }
 
