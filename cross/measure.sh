@@ -7,7 +7,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . cross/targets.sh
 
 # A static program names no interpreter (PT_INTERP) and no library (DT_NEEDED).
-is_static() { ! readelf --wide --program-headers --dynamic "$1" | grep -E 'INTERP|\(NEEDED\)'; }
+is_static() {
+    local headers
+    headers=$(readelf --wide --program-headers --dynamic "$1") && ! grep -E 'INTERP|\(NEEDED\)' <<<"$headers"
+}
 
 main() {
     local targets=("$@") target program bytes verdict status=0

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 pub use check::ConfigError;
 pub use load::{LoadError, Overrides};
 
+use cabinwatch_shared::model::Cohort;
 use serde::{Deserialize, Serialize};
 
 pub use crate::pipeline::timekeeping::TrustRule;
@@ -155,7 +156,7 @@ pub enum LinkMode {
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// This aircraft's cohort.
-    pub cohort: String,
+    pub cohort: Cohort,
     /// Public keys (64 hexadecimal digits) whose signature is believed.
     pub trusted_keys: Vec<String>,
     /// Largest bundle, in bytes.
@@ -286,7 +287,7 @@ impl Default for LinkConfig {
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
-            cohort: "fleet".to_owned(),
+            cohort: Cohort::fleet(),
             trusted_keys: Vec::new(),
             max_bytes: 2 << 20,
             max_keys: 8192,

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use cabinwatch_agent::commands::export::{Format, Range};
 use cabinwatch_agent::commands::record::{self, RecordArgs};
 use cabinwatch_agent::commands::{
-    CommandError, check_config, export, model, rules_test, run, status, windows,
+    CommandError, check_config, diag, export, model, rules_test, run, status, windows,
 };
 use cabinwatch_agent::config::{Config, Overrides};
+use cabinwatch_agent::diag::Known;
 use cabinwatch_agent::pipeline::Settings;
 use cabinwatch_agent::rules::Daemon;
 use cabinwatch_agent::service::{Notifier, hold_back, logging};
@@ -71,6 +72,17 @@ enum Command {
         report: ReportArgs,
         #[command(subcommand)]
         action: Option<ModelAction>,
+    },
+    /// Gather what support asks for in one file, without passwords, names and addresses
+    ///
+    /// Works whatever is broken, and changes nothing. Exit codes: 0 the bundle is written, and problems.txt in it says
+    /// what could not be found out; 1 it cannot be written; 2 wrong usage.
+    Diag {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Where to; - for standard output [default: cabinwatch-diag-TAIL-TIME.tar.gz in this folder]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Print every setting, its value, and where the value came from
     CheckConfig(ReportArgs),
@@ -197,6 +209,11 @@ fn dispatch(command: Command, out: &mut impl Write) -> Result<ExitCode, CommandE
         Command::Model { action: Some(ModelAction::Check { file, report }), .. } => {
             let (_, settings) = report.config.settings()?;
             model::print(model::check(&settings, &file)?.as_ref(), report.json, out)
+        }
+        Command::Diag { config, output } => {
+            let ConfigArgs { config: file, tail, log_level } = config;
+            let loaded = Config::load(&file, variables(), &Overrides { tail, log_level });
+            diag::run(&Known { file: &file, loaded: &loaded }, output.as_deref(), out)
         }
         Command::CheckConfig(args) => {
             let (_, settings) = args.config.load()?;

@@ -15,7 +15,7 @@ use cabinwatch_agent::config::{Config, LinkMode};
 use cabinwatch_agent::link::{self, LinkHandle};
 use cabinwatch_agent::pipeline::Input;
 use cabinwatch_agent::store::{Change, Store};
-use cabinwatch_shared::model::{KeyIndex, ModelVersion};
+use cabinwatch_shared::model::{Cohort, KeyIndex, ModelVersion};
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::Alarms;
 use cabinwatch_shared::wire::{
@@ -383,11 +383,11 @@ fn a_published_model_is_offered_to_the_engine() {
     let broker = Mosquitto::open(folder.path());
     let ground = Ground::at(&broker);
     let bundle: Vec<u8> = (0..500_000_u32).map(|byte| byte as u8).collect();
-    ground.publish(&Topic::Model("fleet"), bundle.clone());
+    ground.publish(&Topic::Model(&Cohort::fleet()), bundle.clone());
     let agent = Agent::start(folder.path(), broker.port, 0, |_| {});
     loop {
         if let Input::ModelOffered(offered) = agent.next_input() {
-            assert_eq!(offered, bundle);
+            assert_eq!(offered.bundle, bundle);
             break;
         }
     }
@@ -453,6 +453,20 @@ fn a_stopping_agent_says_offline() {
     ground.until_state(is_online);
     assert!(agent.stop() < Duration::from_secs(4), "the farewell is bounded");
     ground.until_state(|state| *state == LinkState::Offline);
+}
+
+#[test]
+fn an_agent_that_stops_with_its_hands_full_says_offline_all_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let broker = Mosquitto::open(folder.path());
+    let ground = Ground::at(&broker);
+    for _ in 0..20 {
+        let mut agent = Agent::start(folder.path(), broker.port, 500, |_| {});
+        ground.until_state(is_online);
+        agent.write(100);
+        agent.stop();
+        ground.until_state(|state| *state == LinkState::Offline);
+    }
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //!
 //! `cargo bench -p cabinwatch-tests --bench agent_socket` after a release build of both programs.
 
-use std::fmt::Write as _;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
@@ -13,6 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cabinwatch_tests::broker::{Broker, Kind};
+use cabinwatch_tests::event_line::write_event;
 use cabinwatch_tests::process::Process;
 use cabinwatch_tests::program::{Ended, agent, ground};
 
@@ -29,17 +29,6 @@ const GROUP_EVENTS: usize = 512;
 const GROUP_WAIT: Duration = Duration::from_millis(250);
 /// `/proc` counts processor time in hundredths of a second on every Linux we run on.
 const TICKS_PER_SECOND: f64 = 100.0;
-
-const FAULTS: [(&str, &str); 8] = [
-    ("DHCP", "no address available"),
-    ("DNS", "lookup timed out"),
-    ("WIFI", "wrong passphrase"),
-    ("AUTH", "client rejected"),
-    ("PORTAL", "page not served"),
-    ("SATLINK", "no carrier"),
-    ("RADIUS", "auth refused"),
-    ("IFE", "no answer from server"),
-];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -201,24 +190,13 @@ fn send(sender: &UnixDatagram, rate: Option<f64>) -> Result<()> {
                 std::thread::sleep(due.saturating_sub(started.elapsed()));
             }
         }
-        write_event(&mut line, number);
+        let second = number * 3000 / EVENTS;
+        let (minute, second, millis) = (second / 60, second % 60, number % 1000);
+        let at = format_args!("2026-01-05 10:{minute:02}:{second:02}.{millis:03}");
+        write_event(&mut line, number, at);
         sender.send(line.as_bytes())?;
     }
     Ok(())
-}
-
-fn write_event(line: &mut String, number: u64) {
-    let second = number * 3000 / EVENTS;
-    let (point, description) = FAULTS[(number.wrapping_mul(2_654_435_761) >> 29) as usize % FAULTS.len()];
-    let state = if number.is_multiple_of(50) { "FAIL" } else { "SUCCESS" };
-    line.clear();
-    let _ = write!(
-        line,
-        r#"{{"edr_date":"2026-01-05 10:{:02}:{:02}.{:03}","edr_point":"{point}","description":"{description}","state":"{state}"}}"#,
-        second / 60,
-        second % 60,
-        number % 1000,
-    );
 }
 
 fn finish(program: Program, folder: &Path, sender: &UnixDatagram) -> Result<()> {

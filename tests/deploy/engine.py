@@ -24,6 +24,21 @@ network_backend = "netavark"
 BASE = "localhost/cabinwatch-test/debian"
 
 
+def boot(root, script, seconds):
+    """Boots a machine whose script, a unit of the same name beside it, runs to its end and powers the machine off. What
+    it wrote to /var/lib/cabinwatch-test is there afterwards."""
+    shutil.copy(HERE / f"machine/{script}.service", root / "etc/systemd/system")
+    shutil.copy(HERE / f"machine/{script}.sh", root / "usr/local/bin")
+    wanted = root / "etc/systemd/system/multi-user.target.wants"
+    (wanted / f"{script}.service").symlink_to(f"../{script}.service")
+    results = root / "var/lib/cabinwatch-test"
+    results.mkdir()
+    nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--private-network"]
+    # On a signal it powers the machine off; when it is killed, the machine goes on.
+    run("timeout", "--kill-after=30", str(seconds), *nspawn, "-D", root, "--boot", timeout=seconds + 60)
+    return results
+
+
 class Engine:
     """Image storage that outlives the run, and everything else in a folder that does not."""
 
@@ -90,6 +105,15 @@ class Engine:
         """The image of a part that others publish, made here of Debian's packages."""
         file = HERE / "images" / f"{name}.Containerfile"
         return self.build(f"localhost/cabinwatch-test/{name}", file, context, BASE_IMAGE=self.base())
+
+    def machine(self, folder):
+        """The root of a Debian with systemd, in a folder that need not be there yet."""
+        root = folder / "root"
+        root.mkdir(parents=True)
+        name = self.podman("create", self.stand_in("systemd", HERE / "images"), "true").stdout.split()[-1]
+        run("sh", "-c", f"'{self.program}' export {name} | tar -x -C '{root}'", env=self.environment)
+        self.podman("rm", name)
+        return root
 
     def close(self):
         """Ends every container, and removes all that isn't an image."""

@@ -114,6 +114,19 @@ def test_status_tells_what_is_wrong_by_its_page_its_json_and_its_exit_code(seen,
     assert status["daemon"]["state"] == ("down" if step == "down" else "runs")
 
 
+@pytest.mark.parametrize("step, state", [("running", "active"), ("full", "active"), ("down", "inactive"), ("misconfigured", "inactive")])
+def test_the_bundle_for_support_has_what_systemd_and_the_journal_know(seen, step, state):
+    assert seen.words(f"{step}-bundle-code") == ["0"], seen.text("log")
+    problems = seen.text(f"{step}-bundle/problems.txt")
+    assert re.search(f"^ActiveState +{state}$", seen.text(f"{step}-bundle/unit.txt"), re.MULTILINE), problems
+    assert "the agent runs tail=\"TC-SVC\"" in seen.text(f"{step}-bundle/journal.txt"), problems
+    if step == "misconfigured":
+        assert "setting tail makes no sense" in problems
+    else:
+        assert re.search("^check +ok$", seen.text(f"{step}-bundle/database.txt"), re.MULTILINE), problems
+        assert json.loads(seen.text(f"{step}-bundle/status.json"))["tail"] == "TC-SVC"
+
+
 @pytest.mark.parametrize("step, thread, restarts", [("engine-hung", "engine", "1"), ("source-hung", "spool|event socket", "2")])
 def test_a_thread_that_hangs_is_the_end_of_the_process_and_the_next_one_works(seen, step, thread, restarts):
     unit = seen.unit(step)

@@ -6,7 +6,8 @@ import shutil
 import tarfile
 
 import pytest
-from places import CACHE, HERE, ROOT, run
+from engine import boot
+from places import CACHE, ROOT, run
 
 TARGETS = {
     "x86_64-unknown-linux-musl": "amd64",
@@ -210,22 +211,11 @@ class TestTheInstallScript:
 def booted(engine, tmp_path_factory):
     """What became of the service on a machine of its own: the folder that try-packages.sh wrote to."""
     folder = tmp_path_factory.mktemp("packages")
-    root = folder / "root"
-    root.mkdir()
-    image = engine.stand_in("systemd", HERE / "images")
-    name = engine.podman("create", image, "true").stdout.split()[-1]
-    run("sh", "-c", f"'{engine.program}' export {name} | tar -x -C '{root}'", env=engine.environment)
-    engine.podman("rm", name)
+    root = engine.machine(folder)
     shutil.copy(deb(NATIVE), root / "root/agent.deb")
     shutil.copy(newer(folder), root / "root/newer.deb")
     unpacked(NATIVE, folder).rename(root / "root/package")
-    shutil.copy(HERE / "machine/try-packages.service", root / "etc/systemd/system")
-    shutil.copy(HERE / "machine/try-packages.sh", root / "usr/local/bin")
-    (root / "etc/systemd/system/multi-user.target.wants/try-packages.service").symlink_to("../try-packages.service")
-    (root / "var/lib/cabinwatch-test").mkdir()
-    nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--private-network"]
-    run("timeout", "--kill-after=30", "180", *nspawn, "-D", root, "--boot", timeout=240)
-    yield root / "var/lib/cabinwatch-test"
+    yield boot(root, "try-packages", seconds=180)
     shutil.rmtree(root)
 
 

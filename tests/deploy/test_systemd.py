@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from engine import boot
 from places import DEPLOY, HERE, ROOT, built, ground, run
 
 UNITS = sorted([*(DEPLOY / "systemd").iterdir(), ROOT / "cross/cabinwatch-agent.service"])
@@ -41,17 +42,9 @@ def test_every_command_line_is_one_of_the_program(unit):
 @pytest.fixture(scope="module")
 def booted(engine, tmp_path_factory):
     """What became of the units on a machine of their own: the folder that try-units.sh wrote to."""
-    folder = tmp_path_factory.mktemp("machine")
-    root = folder / "root"
-    root.mkdir()
-    image = engine.stand_in("systemd", HERE / "images")
-    name = engine.podman("create", image, "true").stdout.split()[-1]
-    run("sh", "-c", f"'{engine.program}' export {name} | tar -x -C '{root}'", env=engine.environment)
-    engine.podman("rm", name)
+    root = engine.machine(tmp_path_factory.mktemp("machine"))
     furnish(root)
-    nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--private-network"]
-    # On a signal it powers the machine off; when it is killed, the machine goes on.
-    run("timeout", "--kill-after=30", "300", *nspawn, "-D", root, "--boot", timeout=360)
+    boot(root, "try-units", seconds=300)
     yield root
     shutil.rmtree(root)
 
@@ -60,12 +53,8 @@ def furnish(root):
     """Programs, units, configuration, secrets and EDR files, where docs/deployment.md and the units put them."""
     for program in ("cabinwatch-agent", "cabinwatch-ground"):
         shutil.copy(built(program), root / "usr/bin" / program)
-    for unit in [*UNITS, HERE / "machine/broker.service", HERE / "machine/try-units.service"]:
+    for unit in [*UNITS, HERE / "machine/broker.service"]:
         shutil.copy(unit, root / "etc/systemd/system")
-    shutil.copy(HERE / "machine/try-units.sh", root / "usr/local/bin/try-units.sh")
-    wanted = root / "etc/systemd/system/multi-user.target.wants"
-    (wanted / "try-units.service").symlink_to("../try-units.service")
-    (root / "var/lib/cabinwatch-test").mkdir()
     secrets = root / "etc/cabinwatch/secrets"
     secrets.mkdir(parents=True)
     secrets.chmod(0o700)

@@ -8,6 +8,7 @@ mod clock;
 mod contract;
 mod cross;
 mod demo;
+mod diag;
 mod faults;
 mod gateway_logs;
 mod hdfs;

@@ -15,7 +15,7 @@ LOG=$(mktemp)
 readonly LOG
 trap 'rm -f "$LOG"' EXIT
 # What is run, in this order: cheap and telling first, then what needs the programs.
-readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs readme demo
+readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs diag readme demo
     operations smtp kill clock storage-faults link mosquitto rollout cassandra hdfs faults cross deploy service)
 
 passed=0
@@ -71,6 +71,7 @@ stage_parity() {
 
 stage_contract() { end_to_end contract; }
 stage_bad-input() { end_to_end bad_input; }
+stage_diag() { end_to_end diag; }
 stage_gateway-logs() { end_to_end gateway_logs; }
 stage_readme() { end_to_end readme; }
 stage_demo() { end_to_end demo; }

@@ -13,6 +13,7 @@ use scylla::value::CqlTimestamp;
 use crate::ground::Stored;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+const READ_LIMIT: Duration = Duration::from_secs(120);
 
 /// Why a table could not be read: in words, since tests only show it.
 type Unreadable = Box<dyn std::error::Error + Send + Sync>;
@@ -51,7 +52,7 @@ struct StreamRow {
 /// While the server is away, or the tables are not there.
 pub fn stored(port: u16, keyspace: &str) -> Result<Stored, Unreadable> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let stored = async {
         let session = SessionBuilder::new()
             .known_node(format!("127.0.0.1:{port}"))
             .connection_timeout(CONNECT_LIMIT)
@@ -59,7 +60,9 @@ pub fn stored(port: u16, keyspace: &str) -> Result<Stored, Unreadable> {
             .await?;
         session.use_keyspace(keyspace, false).await?;
         read(&session).await
-    })
+    };
+    // The driver's own limits are for its steps: a server that is killed between two of them may leave it waiting.
+    runtime.block_on(async { tokio::time::timeout(READ_LIMIT, stored).await })?
 }
 
 async fn read(session: &Session) -> Result<Stored, Unreadable> {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -197,8 +198,11 @@ impl FleetBroker {
 
     /// Makes a running broker save what it must remember, and waits until it is there.
     pub fn save(&self) {
+        // It writes a new file beside the old one, and puts it in its place.
+        let saved = || fs::metadata(self.memory()).ok().map(|file| file.ino());
+        let before = saved();
         self.process.ask_to_save();
-        eventually("the broker to save", SAVE_LIMIT, || self.memory().exists().then_some(()));
+        eventually("the broker to save", SAVE_LIMIT, || saved().filter(|now| Some(*now) != before));
     }
 
     fn memory(&self) -> PathBuf {

@@ -78,6 +78,7 @@ impl Client {
     pub fn connect(access: &Access) -> Self {
         let stream = TcpStream::connect(("localhost", access.port)).expect("the broker accepts connections");
         stream.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");
+        stream.set_write_timeout(Some(LIMIT)).expect("a timeout can be set");
         let mut client = match &access.tls {
             None => Self(Box::new(stream)),
             Some(tls) => Self(Box::new(StreamOwned::new(tls.client(), stream))),

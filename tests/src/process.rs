@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -17,7 +18,7 @@ const READY_LIMIT: Duration = Duration::from_secs(180);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// A program that is always started by the same command. Its output goes to a file that holds all its lives; dropping
-/// it kills it.
+/// it kills it, and fails the test when the program has panicked.
 #[derive(Debug)]
 pub struct Process {
     command: Command,
@@ -103,13 +104,14 @@ impl Process {
     /// `kill -9`, and waits until it is gone.
     ///
     /// # Panics
-    /// When it does not run, be it that it was not started or that it ended by itself.
+    /// When it does not run, be it that it was not started or that it ended by itself, or panicked in its life.
     pub fn kill(&mut self) {
         self.assert_runs();
         if let Some(mut child) = self.running.take() {
             child.kill().expect("a child can be killed");
             child.wait().expect("a child can be waited for");
         }
+        self.assert_no_panic();
     }
 
     /// SIGTERM, and waits for an orderly end.
@@ -122,9 +124,14 @@ impl Process {
         let what = format!("{} to stop on SIGTERM", self.name());
         let status = eventually(&what, STOP_LIMIT, || self.child().try_wait().ok().flatten());
         self.running = None;
+        self.assert_no_panic();
+        assert!(status.success(), "{} ended with {status}:\n{}", self.name(), self.said());
+    }
+
+    /// A task that panics need not end the program.
+    fn assert_no_panic(&self) {
         let said = self.said();
         assert!(!said.contains("panicked"), "a panic in {}:\n{said}", self.name());
-        assert!(status.success(), "{} ended with {status}:\n{said}", self.name());
     }
 
     /// Stops it in its tracks, its connections open, until [`Self::thaw`].
@@ -204,6 +211,9 @@ impl Drop for Process {
             // Errors mean that it is gone already, which is what is wanted.
             let _ = child.kill();
             let _ = child.wait();
+            if !thread::panicking() {
+                self.assert_no_panic();
+            }
         }
     }
 }

@@ -91,11 +91,21 @@ impl Oracle {
         failures + successes
     }
 
-    /// Compares it with what the ground has: every event once, nothing lost, nothing missing, nothing set aside.
+    /// Compares it with what the ground has: every event once, nothing lost, nothing missing. Whether something may be
+    /// set aside, the caller knows.
     ///
     /// # Panics
     /// When they differ.
     pub fn check(&self, stored: &Stored) {
+        self.check_after_kills(0, stored);
+    }
+
+    /// The same where agents were killed so often: the ground knows of each time, and what their producers sent again
+    /// is there all the same.
+    ///
+    /// # Panics
+    /// When they differ.
+    pub fn check_after_kills(&self, kills: i64, stored: &Stored) {
         let counted = |id: &FaultId| stored.failures.get(id).copied().unwrap_or(0);
         let wrong: Vec<_> = self
             .failures
@@ -113,7 +123,13 @@ impl Oracle {
         let mut successes = stored.successes.clone();
         successes.retain(|(_, _, point), _| point != END);
         assert_eq!(successes, self.successes);
-        assert_eq!(stored.losses, BTreeMap::new());
+        let mut losses = stored.losses.clone();
+        assert_eq!(
+            losses.remove("unclean_end").unwrap_or(0),
+            kills,
+            "agents that ended without being stopped"
+        );
+        assert_eq!(losses, BTreeMap::new());
         assert_eq!(stored.gaps, 0, "there are gaps");
         println!("{} rows, all as sent", stored.failures.len());
     }

@@ -5,6 +5,7 @@ import random
 import time
 from datetime import datetime
 
+import inside
 from machine import Machine, Trouble
 from oracle import Book, exported, judge
 
@@ -16,10 +17,6 @@ LONGEST_TRAFFIC = 6.0
 SECOND_CUT_EVERY = 4
 LONGEST_RECOVERY = 6.0
 TRAFFIC_LIMIT = 120
-INTEGRITY = """python3 -c '
-import sqlite3
-database = sqlite3.connect("file:/var/lib/cabinwatch/agent.db?mode=ro", uri=True)
-print(database.execute("PRAGMA integrity_check").fetchall())'"""
 
 
 def millis(text):
@@ -36,6 +33,9 @@ class Aircraft:
         self.book = Book()
         self.stream = None
         self.newest_frame = 0
+        # Unclean ends that the ground has been told of, and how many more there must be now, at least and at most.
+        self.ends_told = 0
+        self.ends_due = (0, 0)
         self.seen = ""
 
     def machine(self, flushes="kept"):
@@ -69,6 +69,7 @@ class Aircraft:
             self.wait_for_traffic(machine)
             time.sleep(random.uniform(0.1, LONGEST_TRAFFIC))
             machine.cut()
+            self.ends_due = (1, 1)
             stored = self.read(machine)
             waiting = len(self.book.sent) - len(self.book.stored)
             took = time.monotonic() - machine.began
@@ -92,6 +93,8 @@ class Aircraft:
             moment = random.uniform(0, LONGEST_RECOVERY)
             time.sleep(moment)
             machine.cut()
+        # Whether the agent had begun its work, only the agent knows.
+        self.ends_due = (self.ends_due[0], self.ends_due[1] + 1)
         self.report.note(f"cut {number}, {moment:.1f} s into the recovery")
 
     def look(self):
@@ -107,8 +110,12 @@ class Aircraft:
         events = exported(machine.run("cabinwatch-agent export --format json"))
         windows = exported(machine.run("cabinwatch-agent windows --json --last 100000"))
         verdict = judge(self.book, events, windows, WINDOW_SECONDS, millis)
-        self.seen = f"{len(self.book.stored)} events acknowledged so far, {len(events)} there, each once"
-        return verdict, self.wrong(machine, len(events))
+        wrong = self.wrong(machine, len(events))
+        self.seen = (
+            f"{len(self.book.stored)} events acknowledged so far, {len(events)} there, each once; "
+            f"{self.ends_told} unclean ends told"
+        )
+        return verdict, wrong
 
     def wrong(self, machine, events):
         """Whether the database is sound and the agent well, apart from which events are there."""
@@ -117,11 +124,10 @@ class Aircraft:
         counters = status["counters"]
         if counters.pop("events") != events:
             wrong.append("the counter of events is not the number of events in the log")
+        wrong += self.wrong_ends(machine, counters.pop("unclean_end"))
         harmless = {"windows_closed"}
         wrong += [f"{count} counted as {name}" for name, count in counters.items() if count and name not in harmless]
-        integrity = machine.run(INTEGRITY).strip()
-        if integrity != "[('ok',)]":
-            wrong.append(f"SQLite finds the database damaged: {integrity}")
+        wrong += inside.integrity(machine)
         self.stream = self.stream or status["stream"]
         if status["stream"] != self.stream:
             wrong.append("a new stream has begun: the database was given up")
@@ -134,16 +140,27 @@ class Aircraft:
         return wrong
 
 
+    def wrong_ends(self, machine, counted):
+        """Whether each end without a word is counted, and the ground is told of it, once."""
+        told = sum(frame.count for frame in inside.unclean_ends(machine))
+        (least, most), more = self.ends_due, told - self.ends_told
+        self.ends_told, self.ends_due = told, (0, 0)
+        wrong = [] if counted == told else [f"{counted} unclean ends are counted, and the ground is told of {told}"]
+        if not least <= more <= most:
+            wrong.append(f"the ground is told of {more} unclean ends more, and there were {least} to {most}")
+        return wrong
+
+
 def honest_cuts(report, aircraft, cuts):
     """The disk keeps what was flushed. After every cut all that was acknowledged is there, once."""
     number = 0
     verdict, wrong = aircraft.look_then_cut(number := number + 1)
     report.check("the first boot begins with nothing", verdict.faults() + wrong)
     while number < cuts:
-        after = number
         if number % SECOND_CUT_EVERY == 0:
             aircraft.cut_the_recovery(number := number + 1)
         if number < cuts:
+            after = number
             verdict, wrong = aircraft.look_then_cut(number := number + 1)
             report.check(f"after cut {after}: {aircraft.seen}", verdict.faults() + wrong)
     verdict, wrong = aircraft.look()
@@ -153,7 +170,8 @@ def honest_cuts(report, aircraft, cuts):
 
 def control(report, aircraft):
     """The disk lies: it says that it has flushed, and has not. The same oracle must see the loss."""
-    aircraft.look_then_cut("with flushes ignored", flushes="ignored")
+    verdict, wrong = aircraft.look_then_cut("with flushes ignored", flushes="ignored")
+    report.check("after a shutdown in order no unclean end is told", verdict.faults() + wrong)
     verdict, _ = aircraft.look()
     lost = len(verdict.lost)
     report.note(f"{lost} acknowledged events are lost")

@@ -76,10 +76,11 @@ class Disk:
 class Machine:
     """One boot. As a context it is cut off at the end, unless it has ended before.
 
-    `forward` is a port of 127.0.0.1 that the machine reaches as 10.0.2.100:1883; it reaches nothing else.
+    `forward` is a port of 127.0.0.1 that the machine reaches as 10.0.2.100:1883; it reaches nothing else. `clock` is what
+    its battery clock shows when the power comes: `utc` for the time of day, or a date.
     """
 
-    def __init__(self, folder, image, flushes="kept", forward=None):
+    def __init__(self, folder, image, flushes="kept", forward=None, clock="utc"):
         self.began = time.monotonic()
         self.console_log = folder / "console.log"
         self.said = []
@@ -88,7 +89,7 @@ class Machine:
         producers, producers_end = socket.socketpair()
         ends = [control_end.fileno(), producers_end.fileno()]
         self.qemu = start(
-            self.command(ends, forward),
+            self.command(ends, forward, clock),
             pass_fds=ends,
             stdin=subprocess.DEVNULL,
             stdout=open(self.console_log, "ab"),
@@ -102,7 +103,7 @@ class Machine:
         self.producers = threading.Thread(target=self.listen, args=(producers,), daemon=True)
         self.producers.start()
 
-    def command(self, ends, forward):
+    def command(self, ends, forward, clock):
         network = ["-nic", "none"]
         if forward:
             forwarding = f"guestfwd=tcp:10.0.2.100:1883-tcp:127.0.0.1:{forward}"
@@ -110,7 +111,7 @@ class Machine:
         return [
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max",
             "-smp", "2", "-m", "512", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-rtc", "base=utc", "-serial", "stdio",
+            "-rtc", f"base={clock}", "-serial", "stdio",
             "-kernel", CACHE / "kernel/vmlinuz", "-initrd", CACHE / "initrd.gz",
             "-append", "console=ttyS0 quiet loglevel=4 mitigations=off net.ifnames=0 panic=-1",
             "-drive", f"file=nbd+unix:///?socket={self.disk.socket},format=raw,if=none,id=disk",

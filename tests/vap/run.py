@@ -11,12 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import traceback
 import unittest
 from pathlib import Path
 
 import cuts
 import daemons
 import test_oracle
+import wrong_clock
 from machine import CACHE, Machine, Trouble
 from report import Report
 
@@ -71,6 +73,11 @@ def power_cuts(report, disks):
     cuts.control(report, aircraft)
 
 
+def wrong_clocks(report, disks):
+    report.part("clock: the power comes back, and the battery clock does not")
+    wrong_clock.run(report, *disks.fresh("clock"))
+
+
 def shell(_, disks):
     """Runs each line of standard input in a fresh machine, which loses its power at the end."""
     with Machine(*disks.fresh("shell")) as machine:
@@ -82,7 +89,7 @@ def shell(_, disks):
             print(machine.attempt(line)[1], end="")
 
 
-PARTS = {"oracle": oracle, "daemons": real_daemons, "cuts": power_cuts}
+PARTS = {"oracle": oracle, "daemons": real_daemons, "cuts": power_cuts, "clock": wrong_clocks}
 
 
 def main():
@@ -104,6 +111,9 @@ def main():
                 parts[name](report, disks)
             except Trouble as trouble:
                 report.check(name, [str(trouble)])
+            except Exception:
+                # A mistake of the rig's own is a failure like any other, and must not hide the counts.
+                report.check(name, traceback.format_exc().splitlines())
             except KeyboardInterrupt:
                 sys.exit("\nvap: given up; nothing runs any more")
     print(f"\nlogs: {RUN.relative_to(Path.cwd()) if RUN.is_relative_to(Path.cwd()) else RUN}")

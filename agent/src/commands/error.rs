@@ -52,6 +52,14 @@ pub enum CommandError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A bundle for support that can't be written.
+    #[error("cannot write the bundle {}: {source}; --output names another file, or - for standard output", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A bundle that this agent would refuse.
     #[error("{}: this agent would refuse the model: {refusal}", path.display())]
     Model {
@@ -63,7 +71,7 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    pub(super) fn store(path: &Path, source: StoreError) -> Self {
+    pub(crate) fn store(path: &Path, source: StoreError) -> Self {
         Self::Store { path: path.to_owned(), source }
     }
 

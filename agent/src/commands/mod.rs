@@ -1,6 +1,7 @@
 //! What the subcommands do. Each gathers its data in one function and prints it in another, to a writer it is given.
 
 pub mod check_config;
+pub mod diag;
 mod error;
 pub mod export;
 pub mod model;

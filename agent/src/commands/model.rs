@@ -129,8 +129,18 @@ impl InUse {
 /// When the database can't be read, or the model in it would be dropped at the next start.
 pub fn in_use(config: &Config, settings: &Settings) -> Result<Option<Description>, CommandError> {
     let path = &config.store.path;
+    let reader = Reader::open(path).map_err(|source| CommandError::store(path, source))?;
+    of(&reader, config, settings)
+}
+
+/// The model in use as a reader finds it.
+pub(crate) fn of(
+    reader: &Reader,
+    config: &Config,
+    settings: &Settings,
+) -> Result<Option<Description>, CommandError> {
+    let path = &config.store.path;
     let read = || -> Result<_, StoreError> {
-        let reader = Reader::open(path)?;
         Ok((reader.model(Slot::Active)?, reader.model(Slot::Previous)?, reader.model_memory()?))
     };
     let (stored, previous, memory) = read().map_err(|source| CommandError::store(path, source))?;

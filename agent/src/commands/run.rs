@@ -31,9 +31,17 @@ pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
     let inputs = Rc::new(inputs);
     let link = link::start(config, path.clone(), queue.clone(), Arc::clone(&stop))?;
     engine.call_on_frames(link.waker());
+    engine.begin_work().map_err(|source| CommandError::store(&path, source))?;
     let sources =
         sources::start(config, engine.cursors(), queue.clone(), engine.memory_full(), Arc::clone(&stop));
-    let sources = sources.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+    let sources = match sources {
+        Ok(sources) => sources,
+        Err(error) => {
+            stop.store(true, Ordering::Relaxed);
+            engine.end_work().map_err(|source| CommandError::store(&path, source))?;
+            return Err(error.into());
+        }
+    };
     let mut watched = sources.watched();
     watched.push(Watched { name: "engine".to_owned(), heartbeat: engine.heartbeat() });
     watched.push(Watched { name: "link".to_owned(), heartbeat: link.heartbeat() });

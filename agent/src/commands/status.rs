@@ -160,8 +160,12 @@ pub struct OpenWindow {
 /// When the database can't be read.
 pub fn gather(config: &Config, settings: &Settings) -> Result<Status, CommandError> {
     let snapshot = Snapshot::take(config, settings)?;
-    let status = read(config, &snapshot);
-    let mut status = status.map_err(|source| CommandError::store(&config.store.path, source))?;
+    of(config, &snapshot).map_err(|source| CommandError::store(&config.store.path, source))
+}
+
+/// The status as a snapshot has it.
+pub(crate) fn of(config: &Config, snapshot: &Snapshot) -> Result<Status, StoreError> {
+    let mut status = read(config, snapshot)?;
     status.judge(config);
     Ok(status)
 }
@@ -320,8 +324,12 @@ fn print_daemon(daemon: &Daemon, out: &mut impl Write) -> io::Result<()> {
     )?;
     let or_never = |at: Option<i64>| at.map_or_else(|| "never".to_owned(), |at| UnixSeconds(at).to_string());
     let link = &live.link;
-    let (state, last) = (if link.connected { "connected" } else { "not connected" }, link.last_connected);
-    write!(out, "link          {state}; last let in {}", or_never(last))?;
+    let state = match (link.connected, link.next_contact) {
+        (true, _) => "connected".to_owned(),
+        (false, Some(next)) => format!("not connected as planned; next contact {}", UnixSeconds(next)),
+        (false, None) => "not connected".to_owned(),
+    };
+    write!(out, "link          {state}; last let in {}", or_never(link.last_connected))?;
     write!(out, ", last heard {}", or_never(link.last_heard))?;
     match &link.trouble {
         Some(trouble) => writeln!(out, "; next attempt {}", UnixSeconds(trouble.next_attempt)),

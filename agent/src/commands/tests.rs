@@ -1,12 +1,14 @@
+use super::status::{Daemon, Health};
 use super::*;
+use crate::config::LinkMode;
 use crate::model::tests::{Draft, demands};
-use crate::pipeline::Input;
-use crate::pipeline::tests::{Agent, FAIL, SUCCESS, T0};
+use crate::pipeline::tests::{Agent, FAIL, SUCCESS, T0, offering};
+use crate::service::{LiveFacts, LiveLink};
 
 /// An agent that scored one window and has another one open, and the configuration that finds its database.
 fn agent() -> (Agent, Config) {
     let mut agent = Agent::start_with(|settings| settings.demands = demands());
-    agent.take(Input::ModelOffered(Draft::version(3).sign()));
+    agent.take(offering(Draft::version(3).sign()));
     agent.events(&[
         (0, "DHCP", "no address", FAIL),
         (1, "DHCP", "no address", FAIL),
@@ -76,6 +78,28 @@ fn status_begins_with_what_is_wrong_and_its_exit_code_says_so() {
     );
     assert!(shown.contains("outbox        3 frames"), "what it left is shown: {shown}");
     assert_eq!(code, 3);
+}
+
+#[test]
+fn between_two_scheduled_contacts_status_tells_the_next_and_finds_nothing_wrong() {
+    let (agent, mut config) = agent();
+    config.link.broker = "mqtts://ops.example".to_owned();
+    let mut status = status::gather(&config, &agent.settings).expect("read");
+    let link = LiveLink { last_connected: Some(T0), next_contact: Some(T0 + 5400), ..LiveLink::default() };
+    let now = SystemClock.since_boot().as_secs();
+    let (version, hanging) = ("0.1.0".to_owned(), Vec::new());
+    let live = LiveFacts { pid: 1, version, started: now, written: now, hanging, link };
+    status.daemon = Daemon::Runs { pid: 1, live: Some(live) };
+    status.outbox.oldest_age_seconds = Some(5000);
+    status.judge(&config);
+    assert_eq!(status.health, Health::Well, "{:?}", status.findings);
+    let shown = text(|out| status::print(&status, false, out));
+    let expected = "link          not connected as planned; next contact 2026-11-21T09:40:00Z; last let in 2026-11-21T08:10:00Z";
+    assert!(shown.contains(expected), "{shown}");
+    config.link.mode = LinkMode::Scheduled;
+    config.link.every_seconds = 86_400;
+    assert_eq!(health(&agent, &config, 47 * 3600).0, 0, "a contact a day");
+    assert_eq!(health(&agent, &config, 49 * 3600).0, 3);
 }
 
 #[test]

@@ -28,10 +28,15 @@ pub struct WindowView {
 /// When the database can't be read.
 pub fn gather(config: &Config, settings: &Settings, last: usize) -> Result<Vec<WindowView>, CommandError> {
     let snapshot = Snapshot::take(config, settings)?;
-    read(settings, &snapshot, last).map_err(|source| CommandError::store(&config.store.path, source))
+    of(settings, &snapshot, last).map_err(|source| CommandError::store(&config.store.path, source))
 }
 
-fn read(settings: &Settings, snapshot: &Snapshot, last: usize) -> Result<Vec<WindowView>, StoreError> {
+/// The windows as a snapshot has them.
+pub(crate) fn of(
+    settings: &Settings,
+    snapshot: &Snapshot,
+    last: usize,
+) -> Result<Vec<WindowView>, StoreError> {
     let Snapshot { reader, state, .. } = snapshot;
     let mut views = Vec::new();
     for body in reader.closed_windows(last)?.iter().rev() {

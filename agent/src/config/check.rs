@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use cabinwatch_shared::model::{MAX_COHORT_BYTES, PublicKey};
+use cabinwatch_shared::model::PublicKey;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::MAX_MESSAGE_BYTES;
 
@@ -116,10 +116,6 @@ impl LinkConfig {
 
 impl ModelConfig {
     fn check(&self) -> Checked {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        let problem = format!("is {:?}, but must be 1 to 64 letters, digits, '-' or '_'", self.cohort);
-        let fits = (1..=MAX_COHORT_BYTES).contains(&self.cohort.len()) && self.cohort.bytes().all(plain);
-        demand(fits, "model.cohort", problem)?;
         between("model.max_bytes", self.max_bytes, 1024, 256 << 20)?;
         between("model.max_keys", self.max_keys, 1, 1 << 20)?;
         between("model.trial_windows", self.trial_windows, 2, 100_000)?;
@@ -196,7 +192,6 @@ mod tests {
         );
         assert!(refused(|config| config.link.broker = "http://x".to_owned()).contains("mqtt://"));
         assert!(refused(|config| config.link.backoff_max_millis = 1).contains("`link.backoff_max_millis`"));
-        assert!(refused(|config| config.model.cohort = "a/+".to_owned()).contains("`model.cohort`"));
         assert!(refused(|config| config.model.trial_windows = 1).contains("from 2 to"));
         assert!(refused(|config| config.model.trial_max_alarm_percent = 101).contains("from 0 to 100"));
         assert!(refused(|config| config.log.level = "loud".to_owned()).contains("`log.level`"));

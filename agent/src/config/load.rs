@@ -110,8 +110,12 @@ mod tests {
 
     #[test]
     fn a_value_that_makes_no_sense_is_named() {
-        let file = file("tail = \"TC-JJA\"\nwindow_seconds = 0\n");
-        let error = load(file.path(), &[], &Overrides::default()).expect_err("refused").to_string();
-        assert!(error.contains("`window_seconds`"), "{error}");
+        for (text, key) in
+            [("window_seconds = 0", "window_seconds"), ("[model]\ncohort = \"a/+\"", "model.cohort")]
+        {
+            let file = file(&format!("tail = \"TC-JJA\"\n{text}\n"));
+            let error = load(file.path(), &[], &Overrides::default()).expect_err("refused").to_string();
+            assert!(error.contains(&format!("`{key}`")), "{error}");
+        }
     }
 }

@@ -68,6 +68,10 @@ impl BrokerUrl {
 /// them at once: its own default, 65,535, took some 30 MiB when measured.
 const MAX_IN_FLIGHT: u16 = 256;
 
+/// Messages that the broker may send before we have acknowledged one. Only models are acknowledged, each once it is decided
+/// on: the next may depend on the keys of the one before.
+const MODELS_AT_ONCE: u16 = 1;
+
 /// How long the broker keeps our subscriptions while we are away. All it holds for us is a model that is published
 /// meanwhile; after that, the retained one comes with the next subscription.
 const SESSION_SECONDS: u32 = 3 * 86_400;
@@ -106,6 +110,7 @@ pub(super) fn mqtt_options(
         .set_session_store(ForgetfulStore::new(&client_id, SESSION_SECONDS, MAX_IN_FLIGHT))
         .set_socket_connector(connect)
         .set_ack_mode(AckMode::Manual)
+        .set_receive_maximum(Some(MODELS_AT_ONCE))
         .set_topic_alias_policy(TopicAliasPolicy::Monotonic)
         .set_connect_timeout(CONNECT_TIMEOUT.min(Duration::from_secs(link.stuck_seconds.max(1))))
         .set_max_packet_size(Some(packet_bytes))

@@ -4,14 +4,14 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 
 use cabinwatch_shared::wire::Committed;
 
-use crate::pipeline::Input;
+use crate::pipeline::{Input, OfferedModel};
 
 /// Hands over without ever blocking the link. Of each kind only the latest counts, so nothing piles up while the
 /// engine's queue is full.
 pub(super) struct Intake {
     queue: SyncSender<Input>,
     committed: Option<Committed>,
-    model: Option<Vec<u8>>,
+    model: Option<OfferedModel>,
 }
 
 impl Intake {
@@ -26,8 +26,8 @@ impl Intake {
         self.committed = Some(known.unwrap_or(committed));
     }
 
-    pub(super) fn model(&mut self, bundle: Vec<u8>) {
-        self.model = Some(bundle);
+    pub(super) fn model(&mut self, offered: OfferedModel) {
+        self.model = Some(offered);
     }
 
     /// Gives the engine what it takes now; the rest waits for the next call.
@@ -37,11 +37,11 @@ impl Intake {
         {
             self.committed = Some(committed);
         }
-        if let Some(bundle) = self.model.take()
-            && let Err(TrySendError::Full(Input::ModelOffered(bundle))) =
-                self.queue.try_send(Input::ModelOffered(bundle))
+        if let Some(offered) = self.model.take()
+            && let Err(TrySendError::Full(Input::ModelOffered(offered))) =
+                self.queue.try_send(Input::ModelOffered(offered))
         {
-            self.model = Some(bundle);
+            self.model = Some(offered);
         }
     }
 }
@@ -54,6 +54,10 @@ mod tests {
 
     use super::*;
 
+    fn offered(byte: u8) -> OfferedModel {
+        OfferedModel { bundle: vec![byte], on_decided: Box::new(|| {}) }
+    }
+
     fn committed(seq: u64) -> Committed {
         Committed { stream: StreamId(7), seq: FrameSeq(seq) }
     }
@@ -62,7 +66,7 @@ mod tests {
     fn a_slower_ground_process_does_not_take_back_what_a_faster_one_said() {
         let (queue, engine) = sync_channel(1);
         let mut intake = Intake::new(queue);
-        intake.model(vec![1]);
+        intake.model(offered(1));
         intake.hand_over();
         intake.committed(committed(20));
         intake.committed(committed(10));
@@ -81,17 +85,17 @@ mod tests {
     fn a_full_queue_delays_the_latest_word_and_loses_only_older_ones() {
         let (queue, engine) = sync_channel(1);
         let mut intake = Intake::new(queue);
-        intake.model(vec![1]);
+        intake.model(offered(1));
         intake.hand_over();
         intake.committed(committed(1));
         intake.hand_over();
         intake.committed(committed(2));
-        intake.model(vec![2]);
+        intake.model(offered(2));
         intake.hand_over();
-        assert!(matches!(engine.try_recv(), Ok(Input::ModelOffered(bundle)) if bundle == [1]));
+        assert!(matches!(engine.try_recv(), Ok(Input::ModelOffered(model)) if model.bundle == [1]));
         intake.hand_over();
         assert!(matches!(engine.try_recv(), Ok(Input::Committed(word)) if word == committed(2)));
         intake.hand_over();
-        assert!(matches!(engine.try_recv(), Ok(Input::ModelOffered(bundle)) if bundle == [2]));
+        assert!(matches!(engine.try_recv(), Ok(Input::ModelOffered(model)) if model.bundle == [2]));
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::wire::{AgentStatus, Committed, FrameSeq, LinkState, MessageHead, StreamId, Topic};
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, Incoming, PubAckReason, Publish, PublishNoticeError, PublishOptions,
-    QoS, RetainForwardRule, SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, ConnectionError, Event, Incoming, PubAckReason, Publish, PublishNotice, PublishNoticeError,
+    PublishOptions, QoS, RetainForwardRule, SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::task::JoinSet;
 
@@ -18,6 +18,7 @@ use super::sender::{Kind, Limits, Progress, Sender, Step};
 use super::{Link, broker, message};
 use crate::config::LinkMode;
 use crate::model::release;
+use crate::pipeline::OfferedModel;
 use crate::store::{OutboxBounds, Reader};
 
 /// How often the link looks around when nothing tells it to.
@@ -28,8 +29,6 @@ const HASTY_FAREWELL: Duration = Duration::from_millis(1500);
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Several satellite round trips: the retained acknowledgement is there by then, or there is none.
 const ACK_WAIT: Duration = Duration::from_secs(3);
-/// How long the engine may take to say what became of a model; it says nothing where that is the one in use.
-const MODEL_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a contact goes on when the broker has everything and the ground does not say that it stored it.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// Messages the broker has not confirmed: what a geostationary line needs to stay busy, and no more.
@@ -49,9 +48,8 @@ pub(super) struct SessionEnd {
 /// A model that the engine has in hand. The broker sends it only once, so it hears that we have it when it is stored.
 struct HeldModel {
     publish: Publish,
-    since: Instant,
-    /// The outbox's newest frame when it came. The engine reports what became of it in a frame of its own.
-    newest: FrameSeq,
+    /// Set by the engine once its decision is stored.
+    is_decided: Arc<AtomicBool>,
 }
 
 /// Why a session ended.
@@ -322,7 +320,7 @@ impl<'a> Session<'a> {
             stream: self.stream,
             oldest,
             newest,
-            cohort: self.link.config.model.cohort.as_str().try_into().unwrap_or_default(),
+            cohort: self.link.config.model.cohort.clone(),
             clock,
         })
     }
@@ -331,7 +329,7 @@ impl<'a> Session<'a> {
     fn say_online(&mut self, status: AgentStatus) -> Result<(), SessionError> {
         self.link.said = Some(lasting(&status));
         // At QoS 1, so that a broker whose access list is against us says so.
-        self.say(&LinkState::Online(status), QoS::AtLeastOnce)
+        self.say(&LinkState::Online(status), QoS::AtLeastOnce).map(drop)
     }
 
     /// The retained acknowledgement comes with each connection. The model comes only if the broker did not know us,
@@ -347,31 +345,32 @@ impl<'a> Session<'a> {
         [ack, model]
     }
 
-    fn say(&self, state: &LinkState, qos: QoS) -> Result<(), SessionError> {
+    fn say(&self, state: &LinkState, qos: QoS) -> Result<PublishNotice, SessionError> {
         let mut payload = Vec::new();
         state.write(&mut payload)?;
         let options = PublishOptions::new(qos).retained();
-        Ok(self.client.try_publish(Topic::Status(&self.link.tail).to_string(), payload, options)?)
+        Ok(self.client.try_publish_tracked(Topic::Status(&self.link.tail).to_string(), payload, options)?)
     }
 
-    /// Acknowledges a model once the engine has said what became of it. It says nothing of the one in use.
+    /// Acknowledges a model once the engine has decided on it. Until then a broker that keeps our session keeps the model.
     fn settle_model(&mut self) -> Result<(), SessionError> {
-        let Some(model) = &self.model else { return Ok(()) };
-        if self.outbox.bounds()?.newest > model.newest || model.since.elapsed() > MODEL_PATIENCE {
+        if let Some(model) = self.model.take_if(|model| model.is_decided.load(Ordering::Acquire)) {
             self.client.try_ack(&model.publish)?;
-            self.model = None;
         }
         Ok(())
     }
 
-    fn hold_model(&mut self, publish: &Publish) -> Result<(), SessionError> {
-        if let Some(older) = self.model.take() {
-            self.client.try_ack(&older.publish)?;
-        }
-        self.link.intake.model(publish.payload.to_vec());
-        let newest = self.outbox.bounds()?.newest;
-        self.model = Some(HeldModel { publish: publish.clone(), since: Instant::now(), newest });
-        Ok(())
+    /// A broker sends the next only when this one is acknowledged; from one that does not keep to that, the one before
+    /// comes again with the next connection.
+    fn hold_model(&mut self, publish: &Publish) {
+        let (is_decided, wake) = (Arc::new(AtomicBool::new(false)), Arc::clone(&self.link.wake));
+        let decided = Arc::clone(&is_decided);
+        let on_decided = Box::new(move || {
+            decided.store(true, Ordering::Release);
+            wake.notify_one();
+        });
+        self.link.intake.model(OfferedModel { bundle: publish.payload.to_vec(), on_decided });
+        self.model = Some(HeldModel { publish: publish.clone(), is_decided });
     }
 
     fn received(&mut self, publish: &Publish) -> Result<(), SessionError> {
@@ -380,7 +379,7 @@ impl<'a> Session<'a> {
             // A retained word that was taken back.
             self.client.try_ack(publish)?;
         } else if publish.topic == model_topic.as_bytes() {
-            self.hold_model(publish)?;
+            self.hold_model(publish);
         } else if publish.topic == Topic::Ack(&self.link.tail).to_string().as_bytes() {
             match Committed::parse(&publish.payload) {
                 Ok(committed) => self.acknowledged(committed),
@@ -411,19 +410,22 @@ impl<'a> Session<'a> {
 
     /// Says that we go, and goes.
     async fn farewell(&mut self, state: &LinkState, patience: Duration) {
-        // If the word gets lost, the line has broken, and the last will says so.
-        if self.sender.is_none() || self.say(state, QoS::AtMostOnce).is_err() {
+        if self.sender.is_none() {
             return;
         }
+        let Ok(said) = self.say(state, QoS::AtMostOnce) else { return };
         let stop = Arc::clone(&self.link.stop);
+        // The goodbye makes the last will void, so it must not overtake the word. Once that is written, the broker has it
+        // before the goodbye, or has neither: then the line has broken, and the last will says so.
         let leave = async {
-            if self.client.disconnect_with_timeout(patience).await.is_ok() {
-                // A model that comes now is not acknowledged, and comes again.
-                while let Some(Ok(_)) = self.poller.events.recv().await {}
+            if said.wait_completion_async().await.is_ok() {
+                let _ = self.client.disconnect_with_timeout(patience).await;
             }
         };
+        // A model that comes now is not acknowledged, and comes again.
+        let listen = async { while let Some(Ok(_)) = self.poller.events.recv().await {} };
         tokio::select! {
-            () = leave => {}
+            ((), ()) = async { tokio::join!(leave, listen) } => {}
             () = out_of_patience(patience, &stop) => tracing::info!("the broker did not take leave in time"),
         }
     }

@@ -10,7 +10,7 @@ pub use memory::ModelMemory;
 pub use trial::{Ending, Trial, TrialRule, TrialRules};
 
 use cabinwatch_shared::model::{
-    AgentRelease, BundleError, Header, Limits, Model, ModelVersion, NotForUs, PublicKey, Recipient,
+    AgentRelease, BundleError, Cohort, Header, Limits, Model, ModelVersion, NotForUs, PublicKey, Recipient,
     SelfTestError, SignedBundle,
 };
 use cabinwatch_shared::time::UnixMillis;
@@ -26,7 +26,7 @@ pub struct Demands {
     /// How large it may be.
     pub limits: Limits,
     /// The cohort of this aircraft.
-    pub cohort: String,
+    pub cohort: Cohort,
     /// The window length in force, in seconds.
     pub window_seconds: u32,
     /// What a new model must show.
@@ -162,7 +162,7 @@ pub fn check_offer(
     let recipient = Recipient {
         floor: memory.floor(in_use),
         now: Some(now),
-        cohort: &demands.cohort,
+        cohort: demands.cohort.as_str(),
         agent: release(),
         window_seconds: demands.window_seconds,
     };

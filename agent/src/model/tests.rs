@@ -132,7 +132,7 @@ pub(crate) fn demands() -> Demands {
     Demands {
         trusted: vec![public(7)],
         limits: Limits::AGENT,
-        cohort: "fleet".to_owned(),
+        cohort: Cohort::fleet(),
         window_seconds: 300,
         trial: TrialRules { windows: 3, verdicts: 8, max_alarm_percent: 20, max_alone_percent: 98 },
     }

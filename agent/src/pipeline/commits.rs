@@ -136,7 +136,7 @@ impl<C: Clock> Engine<C> {
     }
 
     /// Adds a frame for each kind of loss the ground has not heard of.
-    fn report(&mut self, change: &mut Change) {
+    pub(super) fn report(&mut self, change: &mut Change) {
         self.last_report = self.clock.since_boot();
         for loss in self.state.take_losses() {
             tracing::warn!("lost: {} {} since {}", loss.count, loss.reason.as_str(), loss.since);
@@ -158,6 +158,11 @@ impl<C: Clock> Engine<C> {
         if self.state.unreported.is_empty() || now.saturating_sub(self.last_report) < length {
             return Ok(());
         }
+        self.report_now()
+    }
+
+    /// Reports losses in frames of their own.
+    pub(super) fn report_now(&mut self) -> Result<(), StoreError> {
         let mut change = self.begin_change();
         self.report(&mut change);
         self.write_checkpoint(change)

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cabinwatch_shared::event::Event;
 use cabinwatch_shared::model::ModelVersion;
+use cabinwatch_shared::time::UnixMillis;
 use cabinwatch_shared::wire::{ClockTrust, Committed, LossReason};
 
 use super::clock::Clock;
@@ -20,7 +21,7 @@ use super::settings::Settings;
 use super::state::State;
 use super::timekeeping::Timekeeper;
 use super::watermark::Moment;
-use super::{Input, Outgoing, timing};
+use super::{Input, OfferedModel, Outgoing, timing};
 use crate::service::Heartbeat;
 use crate::sources::{DatedBy, EventBatch};
 use crate::store::{
@@ -55,7 +56,7 @@ pub struct Engine<C> {
     pub(super) trust: ClockTrust,
     pub(super) step_told: Option<Duration>,
     /// A model that can't be judged before there is a time of day.
-    pub(super) offered: Option<Vec<u8>>,
+    pub(super) offered: Option<OfferedModel>,
     /// Whom to tell once the group is durable.
     pub(super) on_stored: Vec<Box<dyn FnOnce() + Send>>,
     pub(super) models: Models,
@@ -63,6 +64,8 @@ pub struct Engine<C> {
     /// Set when the process shall end: a commit that fails is not tried for ever then.
     pub(super) stop: Arc<AtomicBool>,
     pub(super) heartbeat: Heartbeat,
+    /// The newest time in the database when this process opened it.
+    pub(super) last_written: Option<UnixMillis>,
     /// Where inputs come from, for as long as nothing can be written.
     pub(super) queue: Option<Rc<Receiver<Input>>>,
     pub(super) outage: Outage,
@@ -182,6 +185,7 @@ impl<C: Clock> Engine<C> {
             outgoing: Arc::new(|| ()),
             stop,
             heartbeat: Heartbeat::default(),
+            last_written: None,
             queue: None,
             outage: Outage::default(),
             committed: None,
@@ -202,6 +206,7 @@ impl<C: Clock> Engine<C> {
             |names, checkpoint| State::from_checkpoint(checkpoint, names, length),
             |names, state, group| state.apply(names, group),
         )?;
+        self.last_written = self.state.clock.newest;
         self.keeper = keeper
             .filter(|keeper| !keeper.is_provisional())
             .unwrap_or_else(|| timing::new_keeper(&self.clock, &self.settings.clock, &self.state.clock));
@@ -264,7 +269,7 @@ impl<C: Clock> Engine<C> {
                 self.wait_out(error)?;
             }
         }
-        self.leave()
+        self.end_work()
     }
 
     /// Takes what came while nothing could be written, besides events.
@@ -286,11 +291,11 @@ impl<C: Clock> Engine<C> {
         match input {
             Input::Batch(batch) => self.take_batch(batch),
             Input::Committed(committed) => self.acknowledge(committed),
-            Input::ModelOffered(bundle) if self.holding => {
-                self.offered = Some(bundle);
+            Input::ModelOffered(offered) if self.holding => {
+                self.offered = Some(offered);
                 Ok(())
             }
-            Input::ModelOffered(bundle) => self.take_model(bundle),
+            Input::ModelOffered(offered) => self.take_model(offered),
             Input::Shutdown => Ok(()),
         }
     }
@@ -389,13 +394,6 @@ impl<C: Clock> Engine<C> {
         });
         let clock = self.keeper.is_undecided().then_some(LOOK_AT_CLOCK);
         [group, window, clock].into_iter().flatten().fold(HOUSEKEEPING, Duration::min)
-    }
-
-    /// Commits what there is. Windows stay open: the next start goes on counting in them.
-    fn leave(&mut self) -> Result<(), StoreError> {
-        self.commit_checkpoint()?;
-        self.store.fold_log();
-        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod closing;
 mod commits;
 pub mod counting;
+mod ends;
 mod engine;
 mod offers;
 mod outage;
@@ -35,9 +36,17 @@ pub enum Input {
     /// The ground has stored frames.
     Committed(Committed),
     /// A signed bundle was published for this aircraft's cohort.
-    ModelOffered(Vec<u8>),
+    ModelOffered(OfferedModel),
     /// Store what is there and leave; open windows stay open.
     Shutdown,
+}
+
+/// A bundle that came down.
+pub struct OfferedModel {
+    /// As it was published.
+    pub bundle: Vec<u8>,
+    /// Called once it is decided on, and the decision stored. It may come again until then.
+    pub on_decided: Box<dyn FnOnce() + Send>,
 }
 
 /// How many inputs wait before their senders do.

@@ -3,6 +3,7 @@
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::wire::{Frame, ModelOutcome, ModelReport, Rollback, TrialCounts};
 
+use super::OfferedModel;
 use super::clock::Clock;
 use super::engine::Engine;
 use crate::model::{self, Accepted, CheckedModel, ModelMemory, Offer, Refused, Trial};
@@ -28,26 +29,37 @@ impl Models {
 
 impl<C: Clock> Engine<C> {
     /// Judges an offered bundle and acts on it.
-    pub(super) fn take_model(&mut self, bundle: Vec<u8>) -> Result<(), StoreError> {
+    pub(super) fn take_model(&mut self, offered: OfferedModel) -> Result<(), StoreError> {
+        let OfferedModel { bundle, on_decided } = offered;
+        if self.decide_on(bundle)? {
+            on_decided();
+        }
+        Ok(())
+    }
+
+    /// Says whether it is decided: a model that finds no room is not.
+    fn decide_on(&mut self, bundle: Vec<u8>) -> Result<bool, StoreError> {
         let Models { active, memory, .. } = &self.models;
         match model::judge(&bundle, &self.settings.demands, memory, active.as_ref(), self.now()) {
-            Offer::Activate(accepted) => self.activate(accepted, bundle),
-            Offer::AlreadyActive => {
-                tracing::debug!("the offered model is the one in use");
-                Ok(())
+            Offer::Activate(Accepted { model, .. }) if !self.store.has_room_for(bundle.len() as u64) => {
+                let version = model.version();
+                tracing::warn!(
+                    "there is no room for model {}; it is taken when it is offered again",
+                    version.0
+                );
+                return Ok(false);
             }
-            Offer::Refuse(refused) => self.refuse(&bundle, &refused),
+            Offer::Activate(accepted) => self.activate(accepted, bundle)?,
+            Offer::AlreadyActive => tracing::debug!("the offered model is the one in use"),
+            Offer::Refuse(refused) => self.refuse(&bundle, &refused)?,
         }
+        Ok(true)
     }
 
     /// Takes a model into use, on trial, and with it the hand-overs of its bundle: both or, if the power goes, neither.
     fn activate(&mut self, accepted: Accepted, bundle: Vec<u8>) -> Result<(), StoreError> {
         let Accepted { model, hand_overs } = accepted;
         let version = model.version();
-        if !self.store.has_room_for(bundle.len() as u64) {
-            tracing::warn!("there is no room for model {}; it is taken when it is offered again", version.0);
-            return Ok(());
-        }
         let handed_over = hand_overs.kept().len().saturating_sub(self.models.memory.hand_overs.kept().len());
         // A model that has not proved itself is nothing to go back to.
         let keep_active = self.models.memory.trial.is_none();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cabinwatch_shared::event::Event;
 use cabinwatch_shared::time::UnixMillis;
+use cabinwatch_shared::wire::LossReason;
 
 use super::clock::Clock;
 use super::counting;
@@ -15,7 +16,8 @@ use super::engine::Engine;
 use super::timekeeping::RELEASED;
 use super::watermark::Moment;
 use crate::store::{
-    BootId, BootMillis, Counter, EventGroup, GroupHead, GroupWriter, Redated, Stamp, StoreError, announcement,
+    BootId, BootMillis, Counter, EventGroup, GroupHead, GroupWriter, LossSpan, Redated, Stamp, StoreError,
+    announcement,
 };
 
 /// An earlier boot, and when it was.
@@ -46,7 +48,7 @@ fn parse(body: &[u8]) -> Result<EventGroup<'_>, StoreError> {
 }
 
 impl<C: Clock> Engine<C> {
-    /// Dates what waited, counts it, and tells the ground of the stream if that had to wait, too: all in one
+    /// Dates what waited, counts it, and tells the ground what had to wait, too, of the stream and of losses: all in one
     /// transaction. What a guess would place before `not_before` happened then.
     pub(super) fn redate(&mut self, not_before: Option<UnixMillis>) -> Result<(), StoreError> {
         let span = self.state.provisional.take();
@@ -63,6 +65,7 @@ impl<C: Clock> Engine<C> {
             let garbled = |_| StoreError::garbled("a stream's first frame");
             change.frames = announcement(cause, change.at).map_err(garbled)?;
         }
+        self.report(&mut change);
         if let Some(span) = span {
             tracing::info!(
                 events = span.events,
@@ -145,8 +148,12 @@ impl<C: Clock> Engine<C> {
     pub(super) fn redate_losses(&mut self, earliest: UnixMillis) {
         let later = self.now_seconds().0.saturating_sub(earliest.seconds().0);
         let began = self.state.clock.newest.map_or(RELEASED, |newest| newest.max(RELEASED)).seconds();
-        for span in self.state.unreported.values_mut().filter(|_| later > 0) {
-            for at in [&mut span.since, &mut span.until].into_iter().filter(|at| **at >= began) {
+        for (reason, LossSpan { since, until, .. }) in self.state.unreported.iter_mut().filter(|_| later > 0)
+        {
+            // An unclean end was after what was last written, and that had its time of day.
+            let since_is_known = *reason == LossReason::UncleanEnd && since < until;
+            let guessed = [(!since_is_known).then_some(since), Some(until)].into_iter().flatten();
+            for at in guessed.filter(|at| **at >= began) {
                 at.0 = at.0.saturating_add(later);
             }
         }

@@ -12,8 +12,8 @@ use super::watermark::{Moment, Watermark};
 use super::windows::OpenWindows;
 use crate::sources::Cursor;
 use crate::store::{
-    Checkpoint, ClockRecord, Closed, Counts, GroupHead, KeyNames, LoggedGroup, LossSpan, ProvisionalSpan,
-    StoreError, StreamCause,
+    Checkpoint, ClockRecord, Closed, Counter, Counts, GroupHead, KeyNames, LoggedGroup, LossSpan,
+    ProvisionalSpan, StoreError, StreamCause,
 };
 
 /// The state between two commits.
@@ -150,6 +150,12 @@ impl State {
         self.counts.merge(counts);
     }
 
+    /// Counts a loss that is in no group.
+    pub fn lose(&mut self, reason: LossReason, span: LossSpan) {
+        self.counts.add(Counter::Lost(reason), span.count);
+        owe(&mut self.unreported, reason, span);
+    }
+
     /// How far event time had come when the state was stored.
     #[must_use]
     pub fn stored_watermark(&self) -> Option<UnixMillis> {
@@ -184,9 +190,15 @@ impl State {
 
 /// Adds the losses among the counts to those that the ground has not heard of.
 pub fn add_losses(unreported: &mut BTreeMap<LossReason, LossSpan>, counts: &Counts, at: UnixSeconds) {
-    for (reason, count) in counts.losses() {
-        let span = unreported.entry(reason).or_insert(LossSpan { count: 0, since: at, until: at });
-        span.count = span.count.saturating_add(count);
-        span.until = span.until.max(at);
-    }
+    counts
+        .losses()
+        .for_each(|(reason, count)| owe(unreported, reason, LossSpan { count, since: at, until: at }));
+}
+
+/// The ground is to be told.
+fn owe(unreported: &mut BTreeMap<LossReason, LossSpan>, reason: LossReason, span: LossSpan) {
+    let LossSpan { count, since, until } = span;
+    let owed = unreported.entry(reason).or_insert(LossSpan { count: 0, since, until });
+    owed.count = owed.count.saturating_add(count);
+    owed.until = owed.until.max(until);
 }

@@ -254,6 +254,11 @@ impl Rule {
         })
     }
 
+    /// The descriptions of all the rule's reasons.
+    pub(super) fn descriptions(&self) -> impl Iterator<Item = &str> {
+        self.reasons.iter().map(|(_, description)| description.as_str())
+    }
+
     /// The description of an entry of the rule's reasons.
     pub(super) fn reason(&self, index: u16) -> Option<&str> {
         self.reasons.get(usize::from(index)).map(|(_, description)| description.as_str())

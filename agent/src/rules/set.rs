@@ -59,6 +59,18 @@ impl RuleSet {
         self.daemons.iter().map(|daemon| daemon.daemon.as_str())
     }
 
+    /// Every point and description that its events may have.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let rules = self.daemons.iter().flat_map(|daemon| &daemon.rules);
+        rules.flat_map(|rule| {
+            let event = rule.event.as_ref();
+            let own = event.map(|event| (event.edr_point.as_str(), event.description.as_str()));
+            let reasons =
+                rule.descriptions().filter_map(move |reason| Some((event?.edr_point.as_str(), reason)));
+            own.into_iter().chain(reasons)
+        })
+    }
+
     fn add(&mut self, file: &Path, text: &str) -> Result<(), RuleError> {
         let rules = file::compile(file, text)?;
         if let Some(program) = rules.programs.iter().find(|name| self.by_program(name).is_some()) {

@@ -49,6 +49,9 @@ pub struct LiveLink {
     pub last_connected: Option<i64>,
     /// When it last said anything.
     pub last_heard: Option<i64>,
+    /// When the next scheduled contact is; none while there is one, or none is scheduled.
+    #[serde(default)]
+    pub next_contact: Option<i64>,
     /// Messages handed to it since the start.
     pub messages: u64,
     /// Their payload bytes.
@@ -95,6 +98,7 @@ impl LiveFile {
             link: LiveLink {
                 connected: link.connected,
                 last_connected: link.last_connected,
+                next_contact: link.next_contact,
                 last_heard: self.link.last_heard(),
                 messages: link.messages,
                 bytes: link.bytes,
@@ -118,9 +122,15 @@ impl LiveFacts {
     /// What the process with this number last wrote there; none where it has written nothing.
     #[must_use]
     pub fn read(path: &Path, pid: u32) -> Option<Self> {
+        Self::of_any_process(path).filter(|facts| facts.pid == pid)
+    }
+
+    /// What some process last wrote there, also one that is gone and could not take it away.
+    #[must_use]
+    pub fn of_any_process(path: &Path) -> Option<Self> {
         let small = fs::metadata(path).is_ok_and(|found| found.len() <= MAX_FILE_BYTES);
         let text = small.then(|| fs::read(path).ok()).flatten()?;
-        serde_json::from_slice(&text).ok().filter(|facts: &Self| facts.pid == pid)
+        serde_json::from_slice(&text).ok()
     }
 
     /// How old these are.

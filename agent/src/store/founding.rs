@@ -1,7 +1,7 @@
 //! How a database comes to be: a new file, a sound one, or a new one in place of a damaged one.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use super::change::{self, Change};
 use super::checkpoint::{Checkpoint, StreamCause};
 use super::counters::Counter;
+use super::lock::Lock;
 use super::{StoreError, log, models, outbox, schema};
 
 /// What was found where the database should be.
@@ -34,16 +35,9 @@ pub enum Found {
 const UNREADABLE_WAITS: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 
-/// Keeps a second agent away for as long as it lives; the system lets go of it when the process ends.
-pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    let lock_path = beside(path, ".lock");
-    let failed = |source| StoreError::Lock { path: lock_path.clone(), source };
-    let file = OpenOptions::new().create(true).append(true).open(&lock_path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
+/// Keeps a second agent away for as long as it lives.
+pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
+    Lock::take(beside(path, ".lock"), path)
 }
 
 /// When a new stream begins.

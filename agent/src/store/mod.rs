@@ -14,8 +14,10 @@ mod closed;
 mod counters;
 mod dictionary;
 mod error;
+mod examine;
 mod founding;
 mod group;
+mod lock;
 mod log;
 mod models;
 mod outbox;
@@ -36,6 +38,7 @@ pub use closed::Closed;
 pub use counters::{Counter, Counts};
 pub use dictionary::KeyEntry;
 pub use error::StoreError;
+pub use examine::{Examination, TableFacts};
 pub(crate) use founding::announcement;
 pub use founding::{Found, Founded};
 pub use group::{

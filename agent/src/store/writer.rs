@@ -1,7 +1,6 @@
 //! The one writing connection.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use cabinwatch_shared::fault_key::FaultKey;
@@ -13,6 +12,7 @@ use super::checkpoint::Checkpoint;
 use super::dictionary::{Dictionary, KeyEntry};
 use super::founding::{self, Found, Founded, beside};
 use super::group::KeyId;
+use super::lock::Lock;
 use super::log::{KeyNames, LoggedGroup};
 use super::models::{self, Slot, StoredModel};
 use super::outbox::{self, OutboxBounds};
@@ -86,8 +86,9 @@ pub struct Store {
     /// A commit failed, and only the file knows whether it took place.
     doubtful: bool,
     room: Room,
-    /// Held, never read: it keeps a second agent away.
-    lock: File,
+    lock: Lock,
+    /// Whether there was no database before this one.
+    first: bool,
 }
 
 impl Store {
@@ -99,7 +100,8 @@ impl Store {
     pub fn open(path: &Path, now: impl Into<Founded>) -> Result<(Self, Found), StoreError> {
         let lock = founding::lock(path)?;
         let (connection, found) = founding::open(path, now.into())?;
-        Ok((Self::over(path, connection, lock)?, found))
+        let first = found == Found::Nothing;
+        Ok((Self { first, ..Self::over(path, connection, lock)? }, found))
     }
 
     /// Sets the database aside, whose contents turned out damaged, and makes a new one.
@@ -119,7 +121,7 @@ impl Store {
         self.dictionary.adopt(keys);
     }
 
-    fn over(path: &Path, connection: Connection, lock: File) -> Result<Self, StoreError> {
+    fn over(path: &Path, connection: Connection, lock: Lock) -> Result<Self, StoreError> {
         let mut store = Self {
             path: path.to_owned(),
             dictionary: Dictionary::open(&connection)?,
@@ -132,6 +134,7 @@ impl Store {
             doubtful: false,
             room: Room::default(),
             lock,
+            first: false,
         };
         store.measure()?;
         Ok(store)
@@ -197,6 +200,25 @@ impl Store {
     /// Something could not be read: the file is opened anew before the next change.
     pub const fn distrust(&mut self) {
         self.doubtful = true;
+    }
+
+    /// Whether the agent before this one ended without a word: by a power cut, a kill, or a failure. Where there was no
+    /// database, there was no such agent, or the stream's start tells of it.
+    #[must_use]
+    pub const fn ended_uncleanly(&self) -> bool {
+        !self.first && !self.lock.has_word()
+    }
+
+    /// From now on, events are handed over that an end without a word may lose.
+    pub fn begin_work(&mut self) {
+        if self.lock.has_word() {
+            self.lock.take_word_back();
+        }
+    }
+
+    /// Leaves the word that all is stored which was handed over.
+    pub fn end_work(&mut self) {
+        self.lock.give_word();
     }
 
     /// Learns from the file what the fields repeat of it.

@@ -13,5 +13,6 @@ mod session;
 pub use connection::{Connection, Delivery, Ending, LinkEvent};
 pub use consumer::Consumer;
 pub use embedded::{Embedded, EmbeddedError};
+pub(crate) use options::MAX_PACKET_BYTES;
 pub use options::{BrokerError, consumer_options, publisher_options};
 pub use publish::{PublishError, publish_retained};

@@ -21,7 +21,7 @@ const PASSWORD_VARIABLE: &str = "CABINWATCH_GROUND_BROKER_PASSWORD";
 const KEEP_ALIVE_SECONDS: u16 = 30;
 /// Room for more than the largest message of ours, so that one too large arrives and is set aside, instead of being
 /// dropped by the broker without a word.
-const MAX_PACKET_BYTES: u32 = 2 * MAX_MESSAGE_BYTES as u32;
+pub const MAX_PACKET_BYTES: u32 = 2 * MAX_MESSAGE_BYTES as u32;
 /// How long the broker keeps the session of a lone consumer that is away: a week.
 const SESSION_SECONDS: u32 = 7 * 86_400;
 

@@ -15,6 +15,7 @@ pub mod progress;
 pub mod promote;
 pub mod publish;
 mod read_history;
+pub mod release;
 pub mod report;
 pub mod retrain;
 pub mod simulate;

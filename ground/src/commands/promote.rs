@@ -1,13 +1,13 @@
 //! `cabinwatch-ground promote`: a model that did well on one cohort goes on to another.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
-use cabinwatch_shared::model::{BundleError, Limits, Model, ModelVersion, PublicKey, SignedBundle};
+use cabinwatch_shared::model::{BundleError, Cohort, Limits, Model, ModelVersion, PublicKey, SignedBundle};
 
 use super::model::status;
 use super::publish::{self, PublishCommandError};
 use super::read_history::system_now;
+use super::release::ReleaseArgs;
 use crate::config::{Config, Flag};
 use crate::rollout::{Journal, JournalError, Objection, Promotion, Rollout, Rules};
 use crate::tables::{self, KnownModel, Tables, TablesError};
@@ -15,26 +15,20 @@ use crate::train::folder::{FolderError, ModelFolder};
 use crate::train::{reseal, same_model};
 
 /// Flags of `promote`.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct PromoteArgs {
     /// The cohort that has tried the model
     #[arg(long, value_name = "NAME")]
-    pub from: String,
+    pub from: Cohort,
     /// The cohort it goes on to
     #[arg(long, value_name = "NAME")]
-    pub to: String,
+    pub to: Cohort,
     /// Do it whatever speaks against it; the reason is kept in the model folder's promotions.jsonl
     #[arg(long, value_name = "REASON")]
     pub force: Option<String>,
-    /// Folder of the signing key, and of the versions given out
-    #[arg(long, value_name = "DIR")]
-    pub model_dir: Option<PathBuf>,
-    /// The broker, e.g. mqtts://broker.example:8883
-    #[arg(long, value_name = "URL")]
-    pub broker: Option<String>,
-    /// The tables that ingest writes: what aircraft report of the model stands there
-    #[arg(long, value_name = "URL")]
-    pub tables: Option<String>,
+    /// Where it comes from, and where it goes
+    #[command(flatten)]
+    pub release: ReleaseArgs,
 }
 
 /// Why nothing was promoted.
@@ -42,21 +36,18 @@ pub struct PromoteArgs {
 pub enum PromoteError {
     /// The same cohort twice.
     #[error("a model cannot go on from `{0}` to itself")]
-    Same(String),
+    Same(Cohort),
     /// A reason that says nothing.
     #[error("--force needs a reason that will still mean something to others in a year")]
     NoReason,
-    /// The cohort's name.
-    #[error("`{0}` is no cohort: 1 to 64 letters, digits, '-' or '_'")]
-    Name(String),
     /// Nothing to promote.
     #[error("the cohort `{0}` has no model; `publish` gives it one")]
-    NoModel(String),
+    NoModel(Cohort),
     /// The cohort has not shown enough.
     #[error("model {version} stays with `{cohort}`: {objection}; --force REASON does it all the same", version = .version.0)]
     Objection {
         /// The cohort.
-        cohort: String,
+        cohort: Cohort,
         /// Its model.
         version: ModelVersion,
         /// What speaks against it.
@@ -103,7 +94,7 @@ impl PromoteError {
     #[must_use]
     pub const fn is_usage(&self) -> bool {
         match self {
-            Self::Same(_) | Self::NoReason | Self::Name(_) => true,
+            Self::Same(_) | Self::NoReason => true,
             Self::Folder(error) => matches!(error, FolderError::NoFolder),
             Self::Tables(error) => error.is_usage(),
             Self::Publish(error) => error.is_usage(),
@@ -116,20 +107,10 @@ impl PromoteArgs {
     /// The settings the flags set.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
-        vec![
-            ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),
-            ("--broker", "broker.url", self.broker.clone()),
-            ("--tables", "tables.url", self.tables.clone()),
-        ]
+        self.release.flags()
     }
 
     fn check(&self) -> Result<(), PromoteError> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        for name in [&self.from, &self.to] {
-            if !((1..=64).contains(&name.len()) && name.bytes().all(plain)) {
-                return Err(PromoteError::Name(name.clone()));
-            }
-        }
         if self.from == self.to {
             return Err(PromoteError::Same(self.to.clone()));
         }
@@ -149,7 +130,7 @@ pub fn run(config: &Config, args: &PromoteArgs, out: &mut dyn Write) -> Result<M
     args.check()?;
     let folder = ModelFolder::of(&config.model)?;
     let mut tables = tables::open(&config.tables.url, &config.tables)?;
-    let rollout = Rollout::of(tables.as_ref(), &args.from)?;
+    let rollout = Rollout::of(tables.as_ref(), args.from.as_str())?;
     status::print(std::slice::from_ref(&rollout), out)?;
     let version = rollout.version.ok_or_else(|| PromoteError::NoModel(args.from.clone()))?;
     let objection = Rules::from_config(&config.model).judge(&rollout).err();
@@ -165,16 +146,16 @@ pub fn run(config: &Config, args: &PromoteArgs, out: &mut dyn Write) -> Result<M
     };
     Journal::of(folder.dir()).add(&Promotion {
         at: system_now().to_string(),
-        from: args.from.clone(),
+        from: args.from.to_string(),
         from_version: version.0,
-        to: args.to.clone(),
+        to: args.to.to_string(),
         to_version: model.version.0,
         numbers: rollout.numbers(),
         objection: objection.map(|objection| objection.to_string()),
         reason: objection.and(args.force.clone()),
     })?;
     let promoted = model.version;
-    publish::send(config, tables.as_mut(), model, out)?;
+    publish::send(config, tables.as_mut(), &args.to, model.version, model.bundle, out)?;
     writeln!(out, "It is model {} of `{}` under a new number.", version.0, args.from)?;
     Ok(promoted)
 }
@@ -201,11 +182,11 @@ fn taken(
 /// The same model in the cohort it goes to, if that is its newest: an attempt before this one came so far.
 fn promoted_before(
     tables: &dyn Tables,
-    to: &str,
+    to: &Cohort,
     tried: &KnownModel,
     trusted: &[PublicKey],
 ) -> Result<Option<KnownModel>, PromoteError> {
-    let newest = tables.known_versions()?.into_iter().rfind(|known| known.cohort == to);
+    let newest = tables.known_versions()?.into_iter().rfind(|known| known.cohort == to.as_str());
     let Some(newest) = newest.filter(|newest| newest.version > tried.version) else { return Ok(None) };
     let model = taken(tables, newest.version, trusted)?;
     Ok(same_model(&model.bundle, &tried.bundle)?.then_some(model))
@@ -216,13 +197,13 @@ fn sign_again(
     tables: &dyn Tables,
     tried: &KnownModel,
     trusted: &[PublicKey],
-    to: &str,
+    to: &Cohort,
 ) -> Result<KnownModel, PromoteError> {
     let highest = tables.known_versions()?.last().map_or(0, |known| known.version.0);
     let version = ModelVersion(folder.next_version()?.0.max(highest.saturating_add(1)));
     let (signer, _) = folder.signing_pair()?;
-    let bundle = reseal(&tried.bundle, trusted, version, Some(to), &signer)?;
+    let bundle = reseal(&tried.bundle, trusted, version, Some(to.as_str()), &signer)?;
     // First here, so that no training gives this version out again.
-    folder.write_promoted(to, &bundle)?;
-    Ok(KnownModel { version, cohort: to.to_owned(), bundle })
+    folder.write_promoted(to, version, &bundle)?;
+    Ok(KnownModel { version, cohort: to.to_string(), bundle })
 }

@@ -1,11 +1,11 @@
 //! `cabinwatch-ground publish`: a model bundle to the aircraft, and to the tables that ingest scores with.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
-use cabinwatch_shared::model::{ModelVersion, SelfTestError};
+use cabinwatch_shared::model::{Cohort, ModelVersion, SelfTestError};
 use cabinwatch_shared::wire::Topic;
 
+use super::release::ReleaseArgs;
 use crate::broker::{self, BrokerError, PublishError};
 use crate::config::{Config, Flag};
 use crate::tables::{self, KnownModel, Tables, TablesError};
@@ -14,15 +14,9 @@ use crate::train::folder::{FolderError, ModelFolder};
 /// Flags of `publish`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct PublishArgs {
-    /// Folder that `retrain` left its bundle in
-    #[arg(long, value_name = "DIR")]
-    pub model_dir: Option<PathBuf>,
-    /// The broker, e.g. mqtts://broker.example:8883
-    #[arg(long, value_name = "URL")]
-    pub broker: Option<String>,
-    /// The tables that ingest writes: it scores with the models it finds there
-    #[arg(long, value_name = "URL")]
-    pub tables: Option<String>,
+    /// Where it comes from, and where it goes
+    #[command(flatten)]
+    pub release: ReleaseArgs,
     /// The aircraft the bundle must have been made for
     #[arg(long, value_name = "NAME")]
     pub cohort: Option<String>,
@@ -43,7 +37,7 @@ pub enum PublishCommandError {
         /// The bundle's.
         bundle: String,
         /// The one asked for.
-        asked: String,
+        asked: Cohort,
     },
     /// The tables.
     #[error(transparent)]
@@ -79,12 +73,9 @@ impl PublishArgs {
     /// The settings the flags set.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
-        vec![
-            ("--model-dir", "model.dir", self.model_dir.as_ref().map(|dir| dir.display().to_string())),
-            ("--broker", "broker.url", self.broker.clone()),
-            ("--tables", "tables.url", self.tables.clone()),
-            ("--cohort", "model.cohort", self.cohort.clone()),
-        ]
+        let mut flags = self.release.flags();
+        flags.push(("--cohort", "model.cohort", self.cohort.clone()));
+        flags
     }
 }
 
@@ -98,13 +89,13 @@ pub fn run(config: &Config, out: &mut dyn Write) -> Result<ModelVersion, Publish
     let bundle = folder.read_bundle()?;
     let model = folder.open_model(&bundle, &[folder.trusted()?])?;
     model.self_test()?;
-    let (version, cohort) = (model.header().version, model.header().cohort.to_owned());
-    if cohort != config.model.cohort {
-        let asked = config.model.cohort.clone();
-        return Err(PublishCommandError::Cohort { bundle: cohort, asked });
+    let (version, cohort) = (model.header().version, &config.model.cohort);
+    if model.header().cohort != cohort.as_str() {
+        let bundle = model.header().cohort.to_owned();
+        return Err(PublishCommandError::Cohort { bundle, asked: cohort.clone() });
     }
     let mut tables = tables::open(&config.tables.url, &config.tables)?;
-    send(config, tables.as_mut(), KnownModel { version, cohort, bundle }, out)?;
+    send(config, tables.as_mut(), cohort, version, bundle, out)?;
     Ok(version)
 }
 
@@ -115,17 +106,19 @@ pub fn run(config: &Config, out: &mut dyn Write) -> Result<ModelVersion, Publish
 pub(super) fn send(
     config: &Config,
     tables: &mut dyn Tables,
-    model: KnownModel,
+    cohort: &Cohort,
+    version: ModelVersion,
+    bundle: Vec<u8>,
     out: &mut dyn Write,
 ) -> Result<(), PublishCommandError> {
     let options = broker::publisher_options(&config.broker, "cabinwatch-publish")?;
+    let model = KnownModel { version, cohort: cohort.to_string(), bundle };
     tables.put_model(&model)?;
-    let KnownModel { version, cohort, bundle } = model;
-    let bytes = bundle.len();
-    let topic = Topic::Model(&cohort).to_string();
+    let bytes = model.bundle.len();
+    let topic = Topic::Model(cohort).to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(PublishCommandError::Start)?;
-    runtime.block_on(broker::publish_retained(&config.broker, options, topic.clone(), bundle))?;
+    runtime.block_on(broker::publish_retained(&config.broker, options, topic.clone(), model.bundle))?;
     writeln!(out, "Model {} ({bytes} bytes) is on {topic} and known in the tables.", version.0)?;
     Ok(())
 }

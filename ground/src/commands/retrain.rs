@@ -118,7 +118,7 @@ fn retrain(config: &Config, args: &RetrainArgs, out: &mut dyn Write) -> Result<E
         version,
         created: now,
         valid_days: config.model.valid_days,
-        cohort: &config.model.cohort,
+        cohort: config.model.cohort.as_str(),
         z_threshold,
     };
     let bundle = bundle(&aggregates, &training, &settings, &signer)?;

@@ -94,7 +94,6 @@ fn wrong(config: &Config) -> Option<(&'static str, &'static str)> {
         ),
         ("retrain.contamination", contamination_ok, "must be \"auto\" or a share above 0 and at most 0.5"),
         ("detect.z_threshold", threshold.is_finite() && threshold > 0.0, "must be a number above 0"),
-        ("model.cohort", is_name(&config.model.cohort), NAME),
         ("model.valid_days", config.model.valid_days > 0, "must be at least 1"),
         ("tables.ttl_days", config.tables.ttl_days <= MAX_TTL_DAYS, "must be at most 7300"),
         ("tables.connect_timeout_seconds", config.tables.connect_timeout_seconds > 0, "must be at least 1"),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cabinwatch_shared::model::Cohort;
 use serde::{Deserialize, Serialize};
 
 /// The model folder and how bundles are signed.
@@ -14,7 +15,7 @@ pub struct ModelConfig {
     /// first use.
     pub signing_key: PathBuf,
     /// Which aircraft a bundle is for.
-    pub cohort: String,
+    pub cohort: Cohort,
     /// For how many days a bundle may be activated.
     pub valid_days: u32,
     /// `promote` wants this many aircraft at least that have passed the model's trial…
@@ -30,7 +31,7 @@ impl Default for ModelConfig {
         Self {
             dir: PathBuf::new(),
             signing_key: PathBuf::new(),
-            cohort: "fleet".to_owned(),
+            cohort: Cohort::fleet(),
             valid_days: 90,
             promote_min_aircraft: 1,
             promote_min_passed_percent: 80,

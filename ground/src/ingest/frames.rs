@@ -1,7 +1,7 @@
 //! From a payload to frames, and from a window's counts to scored rows. Pure: bytes in, values out.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 
 use cabinwatch_shared::fault_key::FaultKey;
@@ -97,8 +97,9 @@ pub(super) fn score_window(
     let window = window_of(frame)?;
     let names = Names { version: frame.model, model };
     let points = points(frame, &names)?;
-    let success =
-        |point: &str| points.iter().find(|(name, _)| name == point).map_or(0, |(_, success)| *success);
+    let successes: HashMap<&str, u64> =
+        points.iter().map(|(point, success)| (point.as_str(), *success)).collect();
+    let success = |point: &str| successes.get(point).copied().unwrap_or_default();
     let mut seen = HashSet::new();
     let mut differing = 0;
     let mut rows = Vec::with_capacity(frame.known.len() + frame.spelled.len());
@@ -160,12 +161,14 @@ fn window_of(frame: &WindowFrame<'_>) -> Result<Window, Refusal> {
 
 fn points(frame: &WindowFrame<'_>, names: &Names<'_, '_>) -> Result<Vec<(String, u64)>, Refusal> {
     let mut points: Vec<(String, u64)> = Vec::with_capacity(frame.points.len());
+    // A frame has room for tens of thousands of them.
+    let mut seen = HashSet::with_capacity(frame.points.len());
     for row in &frame.points {
         let point = match row.point {
             PointName::Known(index) => names.key(index)?.edr_point,
             PointName::Spelled(point) => spelled(point, "")?.edr_point,
         };
-        if points.iter().any(|(other, _)| other == point) {
+        if !seen.insert(point) {
             return Err(Refusal::nonsense(format!("the window has the point `{point}` twice")));
         }
         check_count("a point", row.success)?;

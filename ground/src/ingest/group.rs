@@ -10,6 +10,7 @@ use cabinwatch_shared::wire::{
     StreamId, WindowFrame,
 };
 
+use super::complaints::Complaints;
 use super::frames::{self, Refusal};
 use super::summary::Summary;
 use crate::tables::{
@@ -33,6 +34,7 @@ pub(super) struct Group<'a> {
     aircraft: BTreeMap<Tail, AircraftRecord>,
     batch: Batch,
     summary: Summary,
+    complaints: Complaints,
 }
 
 /// A stream of which the group has something.
@@ -64,6 +66,7 @@ impl OpenStream {
 pub(super) struct Collected {
     pub batch: Batch,
     pub summary: Summary,
+    pub complaints: Complaints,
 }
 
 impl<'a> Group<'a> {
@@ -73,7 +76,8 @@ impl<'a> Group<'a> {
         now: UnixSeconds,
     ) -> Self {
         let (streams, aircraft) = (BTreeMap::new(), BTreeMap::new());
-        Self { stored, models, now, streams, aircraft, batch: Batch::default(), summary: Summary::default() }
+        let (batch, summary, complaints) = (Batch::default(), Summary::default(), Complaints::default());
+        Self { stored, models, now, streams, aircraft, batch, summary, complaints }
     }
 
     pub fn finish(mut self) -> Collected {
@@ -86,7 +90,7 @@ impl<'a> Group<'a> {
         };
         self.batch.progress = self.streams.into_iter().map(progress).collect();
         self.batch.aircraft = self.aircraft.into_values().collect();
-        Collected { batch: self.batch, summary: self.summary }
+        Collected { batch: self.batch, summary: self.summary, complaints: self.complaints }
     }
 
     /// A message of frames: its payload, and its content if it has one.
@@ -113,11 +117,14 @@ impl<'a> Group<'a> {
                 self.aircraft(tail).online = Some(false);
                 return;
             }
-            Ok(LinkState::Away { .. }) => {
+            Ok(LinkState::Away { seconds }) => {
+                // Of what the broker has kept, nobody knows when it was said.
                 let contact = (!retained).then_some(self.now);
+                let next = contact.map(|now| UnixSeconds(now.0.saturating_add(seconds.into())));
                 let aircraft = self.aircraft(tail);
                 aircraft.online = Some(false);
                 aircraft.last_contact = contact.or(aircraft.last_contact);
+                aircraft.next_contact = next.or(aircraft.next_contact);
                 return;
             }
             Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
@@ -144,6 +151,7 @@ impl<'a> Group<'a> {
             tail: tail.clone(),
             last_contact: None,
             online: None,
+            next_contact: None,
             release: None,
             model: None,
             stream: None,
@@ -199,7 +207,7 @@ impl<'a> Group<'a> {
         match content {
             Frame::Window(window) => self.window(&frame.tail, frame.seq, window)?,
             Frame::Loss(loss) => {
-                tracing::warn!(tail = %frame.tail, reason = loss.reason.as_str(), count = loss.count, "the aircraft reports a loss");
+                self.complaints.lost(&frame.tail, loss.reason, loss.count);
                 self.summary.lose(loss.reason, loss.count);
                 self.batch.losses.push(LossRecord { frame, loss: *loss });
             }
@@ -215,9 +223,7 @@ impl<'a> Group<'a> {
 
     fn window(&mut self, tail: &Tail, seq: FrameSeq, frame: &WindowFrame<'_>) -> Result<(), Refusal> {
         let scored = frames::score_window(tail, seq, frame, self.models.get(&frame.model))?;
-        if scored.differing > 0 {
-            tracing::warn!(%tail, start = %frame.start, model = frame.model.0, rows = scored.differing, "the agent's alarms differ from ours");
-        }
+        self.complaints.differing(tail, frame.model, scored.differing);
         self.aircraft(tail).model = Some(frame.model);
         self.summary.differing += scored.differing;
         self.summary.newest_window_end = self.summary.newest_window_end.max(Some(scored.window.window.end()));
@@ -250,7 +256,7 @@ impl<'a> Group<'a> {
     ) {
         let Refusal { reason, message } = refusal;
         let seq = frame.map(|(_, seq)| seq.0);
-        tracing::warn!(%tail, seq, message, "set aside what could not be stored as rows");
+        self.complaints.set_aside(tail, reason, seq, &message);
         self.summary.put_aside(reason);
         let bytes = bytes[..bytes.len().min(MAX_FRAME_BYTES)].to_vec();
         self.batch.set_aside.push(SetAside {

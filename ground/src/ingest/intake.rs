@@ -107,7 +107,7 @@ impl Intake {
 
     /// Stores it all, and says where the streams stand now.
     fn commit(&mut self, collected: Collected) -> Result<Vec<StreamState>, IntakeError> {
-        let Collected { batch, summary } = collected;
+        let Collected { batch, summary, complaints } = collected;
         if let Some(archive) = &self.archive
             && batch.windows != self.archived
         {
@@ -121,6 +121,8 @@ impl Intake {
             }
         };
         self.archived = Vec::new();
+        // Not before: an attempt that fails is repeated with all of it.
+        complaints.log();
         for state in &outcome.streams {
             self.ledgers.insert((state.tail.clone(), state.stream), Ledger::restore(state));
         }
@@ -128,6 +130,8 @@ impl Intake {
         self.summary.windows += outcome.windows;
         self.summary.rows += outcome.rows;
         self.summary.anomalies += outcome.anomalies;
+        self.summary.outdated += outcome.outdated;
+        self.summary.set_aside_dropped += outcome.set_aside_dropped;
         Ok(outcome.streams)
     }
 

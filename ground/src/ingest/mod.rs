@@ -16,6 +16,7 @@
 
 mod archive;
 mod backoff;
+mod complaints;
 mod frames;
 mod group;
 mod intake;
@@ -24,6 +25,7 @@ mod models;
 mod monitor;
 mod service;
 mod summary;
+mod waiting;
 mod worker;
 
 #[cfg(test)]

@@ -127,6 +127,11 @@ impl Monitor {
         standing.turned = Instant::now();
     }
 
+    /// From the next connection on the broker is to send fewer messages before some are acknowledged.
+    pub fn narrowed(&self, receive_maximum: usize) {
+        self.standing().receive_maximum = receive_maximum;
+    }
+
     /// It was told to stop.
     pub fn stopping(&self) {
         self.standing().phase = Phase::Stopping;

@@ -16,6 +16,7 @@ use super::intake::{Intake, IntakeError};
 use super::membership::Membership;
 use super::monitor::Monitor;
 use super::summary::Summary;
+use super::waiting::{ALWAYS_FIT, Waiting};
 use super::worker::{Done, Work, Worker, message};
 use crate::broker::{self, BrokerError, Connection, Consumer, Delivery, Ending, LinkEvent};
 use crate::config::Config;
@@ -79,17 +80,18 @@ pub async fn run_watched(
         membership: Membership::Apart,
         consumer,
         worker: Worker::new(intake, monitor.clone()),
-        waiting: Vec::new(),
+        in_flight,
+        waiting: Waiting::default(),
         owes_greeting: false,
         summary: Summary::default(),
         progress,
         monitor,
     };
-    monitor.started(2 * group);
+    monitor.started(in_flight.into());
     let mut backoff = CONNECT_BACKOFF;
     while !stopping(&stop) {
         // Later a file may be missing for the moment in which it is renewed.
-        let options = broker::consumer_options(&config.broker, &service.consumer, in_flight);
+        let options = broker::consumer_options(&config.broker, &service.consumer, service.in_flight);
         let (reason, wait) = match options {
             Ok(options) => {
                 let mut connection = Connection::open(&config.broker, options);
@@ -135,9 +137,10 @@ struct Service<'p> {
     consumer: Consumer,
     /// Most messages in a group.
     group: usize,
+    /// Most messages that are not acknowledged, from the next connection on.
+    in_flight: u16,
     worker: Worker,
-    /// Messages that wait for the group in hand.
-    waiting: Vec<Delivery>,
+    waiting: Waiting,
     /// Whether all aircraft are still to be told how far the ground is: the word may have been lost with the process or
     /// the broker before.
     owes_greeting: bool,
@@ -195,6 +198,10 @@ impl Service<'_> {
                         self.membership.answered();
                         Ok(())
                     }
+                    LinkEvent::Message(delivery) if !self.waiting.has_room_for(&delivery) => {
+                        let ending = self.overwhelmed();
+                        return self.over(ending).await;
+                    }
                     LinkEvent::Message(delivery) => self.receive(connection, delivery).await,
                     LinkEvent::Over(ending) => return self.over(ending).await,
                 },
@@ -214,8 +221,7 @@ impl Service<'_> {
         if mem::take(&mut self.owes_greeting) {
             self.worker.start(Work::Recall);
         } else if !self.waiting.is_empty() && (self.is_member() || !stopping) {
-            let rest = self.waiting.split_off(self.group.min(self.waiting.len()));
-            self.worker.start(Work::Store(mem::replace(&mut self.waiting, rest)));
+            self.worker.start(Work::Store(self.waiting.take_group(self.group)));
         }
     }
 
@@ -250,6 +256,17 @@ impl Service<'_> {
         self.worker.abandon();
         self.report();
         Ok(End::Over(ending))
+    }
+
+    /// There is no way to tell the broker to wait, but to begin anew with a promise of fewer messages.
+    fn overwhelmed(&mut self) -> Ending {
+        self.in_flight = self.in_flight.min(ALWAYS_FIT);
+        self.monitor.narrowed(self.in_flight.into());
+        let waiting = self.waiting.len();
+        Ending::Lost(format!(
+            "{waiting} messages wait, and there is no room for more: they are far larger than usual; {} at a time are taken from now on",
+            self.in_flight
+        ))
     }
 
     async fn receive(&mut self, connection: &Connection, delivery: Delivery) -> Result<(), ClientError> {

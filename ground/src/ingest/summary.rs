@@ -24,6 +24,8 @@ pub struct Summary {
     pub rows: u64,
     /// Rows with at least one alarm.
     pub anomalies: u64,
+    /// Windows left as they were, because what is stored of them is newer.
+    pub outdated: u64,
     /// Rows where the agent's alarms were others than ours.
     pub differing: u64,
     /// Frames that had come before.
@@ -44,6 +46,8 @@ pub struct Summary {
     /// The same by reason, in the order of [`SET_ASIDE_REASONS`].
     #[serde(skip)]
     pub set_aside_by_reason: [u64; SET_ASIDE_REASONS.len()],
+    /// What was set aside and dropped again: there was too much of an aircraft's.
+    pub set_aside_dropped: u64,
     /// Frames set aside for want of a model that have become rows since.
     pub recovered: u64,
     /// Messages that were ignored: on a topic that is none of ours, or beyond what may wait.
@@ -65,6 +69,7 @@ impl Summary {
             (&mut self.windows, other.windows),
             (&mut self.rows, other.rows),
             (&mut self.anomalies, other.anomalies),
+            (&mut self.outdated, other.outdated),
             (&mut self.differing, other.differing),
             (&mut self.duplicates, other.duplicates),
             (&mut self.deferred, other.deferred),
@@ -72,6 +77,7 @@ impl Summary {
             (&mut self.lost, other.lost),
             (&mut self.gaps, other.gaps),
             (&mut self.set_aside, other.set_aside),
+            (&mut self.set_aside_dropped, other.set_aside_dropped),
             (&mut self.recovered, other.recovered),
             (&mut self.ignored, other.ignored),
             (&mut self.retries, other.retries),

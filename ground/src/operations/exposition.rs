@@ -15,7 +15,7 @@ use crate::ingest::{Link, Monitor, SET_ASIDE_REASONS, Standing, Store, Summary};
 /// A counter without labels: its name, its help, and its place in the summary.
 type PlainCounter = (&'static str, &'static str, fn(&Summary) -> u64);
 
-const COUNTERS: [PlainCounter; 14] = [
+const COUNTERS: [PlainCounter; 16] = [
     ("connections", "Connections to the broker", |summary| summary.connections),
     ("messages", "Messages of aircraft", |summary| summary.messages),
     ("ignored_messages", "Messages on a topic that is none of ours", |summary| summary.ignored),
@@ -28,10 +28,14 @@ const COUNTERS: [PlainCounter; 14] = [
     ("windows", "Windows stored", |summary| summary.windows),
     ("rows", "Rows of those windows", |summary| summary.rows),
     ("anomalous_rows", "Rows with at least one alarm", |summary| summary.anomalies),
+    ("outdated_windows", "Windows left out: what is stored of them is newer", |summary| summary.outdated),
     ("differing_rows", "Rows where the alarms of the aircraft were others than ours", |summary| {
         summary.differing
     }),
     ("loss_records", "Losses that aircraft reported", |summary| summary.losses),
+    ("dropped_set_aside", "Set aside and dropped again: there was too much of it", |summary| {
+        summary.set_aside_dropped
+    }),
     ("recovered_frames", "Frames set aside that became rows later", |summary| summary.recovered),
     ("store_retries", "Attempts to store that failed and were repeated", |summary| summary.retries),
 ];

@@ -1,8 +1,10 @@
 //! A file of metrics for the node exporter's textfile collector.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use std::{fs, io};
+
+use crate::durable;
 
 /// Why the file was not written.
 #[derive(Debug, thiserror::Error)]
@@ -30,15 +32,11 @@ pub(super) fn value(path: &Path, name: &str) -> Option<f64> {
 
 /// Puts the file in place as a whole, under a name that the collector does not read until then.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), TextfileError> {
-    let temporary = path.with_added_extension("tmp");
+    let folder = durable::folder_of(path);
     let write = || {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = File::create(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::create_dir_all(folder)?;
+        durable::replace(path, text.as_bytes())?;
+        durable::sweep(folder, durable::LEFT_OVER, SystemTime::now())
     };
     write().map_err(|source| TextfileError { path: path.to_owned(), source })
 }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use cabinwatch_shared::rate::Rate;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::LossReason;
 
 use super::wording::{Affected, AlarmCounts};
 use super::{ReportError, Run};
-use crate::tables::{Query, RateQuery, Table, TableRow, Tables};
+use crate::tables::{LossRecord, Query, RateQuery, Table, TableRow, Tables, Totals};
 
 /// Windows in a picture.
 pub(super) const PICTURE_WINDOWS: u32 = 48;
@@ -44,17 +45,22 @@ pub(super) struct Fault {
 pub(super) struct Losses {
     /// Counts by reason, as it stands in the `losses` table; `gap` for frames that never came.
     pub by_reason: BTreeMap<&'static str, u64>,
+    /// How often an agent just ended. How much is missing then, nobody knows.
+    pub unclean_ends: u64,
 }
 
 impl Losses {
-    /// All of them.
+    /// All whose number is known.
     pub fn total(&self) -> u64 {
         self.by_reason.values().copied().fold(0, u64::saturating_add)
     }
 
     fn read(&mut self, query: &Query, tables: &dyn Tables) -> Result<(), ReportError> {
-        for record in tables.losses(query)? {
-            self.add(record.loss.reason.as_str(), record.loss.count);
+        for LossRecord { loss, .. } in tables.losses(query)? {
+            match loss.reason {
+                LossReason::UncleanEnd => self.unclean_ends = self.unclean_ends.saturating_add(loss.count),
+                reason => self.add(reason.as_str(), loss.count),
+            }
         }
         for gap in tables.gaps(query)? {
             self.add("gap", gap.range.count());
@@ -78,14 +84,15 @@ impl Fault {
 impl Digest {
     /// Reads what the run is about from the tables.
     pub fn read(run: &Run, tables: &dyn Tables) -> Result<Self, ReportError> {
-        let (mut rows, mut losses) = (Vec::new(), Losses::default());
+        let (mut totals, mut confirmed, mut losses) = (Totals::default(), Vec::new(), Losses::default());
         for stretch in &run.stretches {
             let query = Query { since: Some(stretch.from), until: Some(stretch.until), ..Query::default() };
-            rows.extend(tables.rows(Table::CombinedAll, &query)?);
+            // Alarms of a single detector are many, and only counted.
+            totals = totals.and(tables.totals(Some(Table::CombinedAll), &query)?);
+            confirmed.extend(tables.rows(Table::CombinedRepeated, &query)?);
             losses.read(&query, tables)?;
         }
-        let alarms = count_alarms(&rows);
-        let confirmed: Vec<TableRow> = rows.into_iter().filter(|row| row.alarms.confirmed()).collect();
+        let alarms = AlarmCounts { z: totals.z, forest: totals.forest, confirmed: confirmed.len() as u64 };
         let affected = affected(&confirmed);
         let mut faults = by_fault(confirmed);
         for fault in faults.iter_mut().take(MAX_PICTURES) {
@@ -97,15 +104,6 @@ impl Digest {
     /// All confirmed rows, in the order of the faults.
     pub fn confirmed(&self) -> impl Iterator<Item = &TableRow> {
         self.faults.iter().flat_map(|fault| &fault.rows)
-    }
-}
-
-fn count_alarms(rows: &[TableRow]) -> AlarmCounts {
-    let count = |holds: fn(&TableRow) -> bool| rows.iter().filter(|row| holds(row)).count() as u64;
-    AlarmCounts {
-        z: count(|row| row.alarms.z),
-        forest: count(|row| row.alarms.forest),
-        confirmed: count(|row| row.alarms.confirmed()),
     }
 }
 

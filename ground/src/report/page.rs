@@ -7,7 +7,7 @@ use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 
 use super::attachment::Attachment;
-use super::digest::{Digest, Fault, MAX_PICTURES};
+use super::digest::{Digest, Fault, Losses, MAX_PICTURES};
 use super::figures::Figures;
 use super::picture::{self, Picture, Usual};
 use super::wording::{Labels, PictureFacts, Wording};
@@ -113,7 +113,7 @@ impl Page {
             labels: wording.labels(),
             headline: wording.headline(confirmed),
             summary: summary(wording, run, digest),
-            warning: above_zero(digest.losses.total()).map(|lost| warning(wording, lost, digest)),
+            warning: warning(wording, &digest.losses),
             rows: digest.confirmed().take(MAX_TABLE_ROWS).map(|row| row_view(wording, row)).collect(),
             more_rows: above_zero(confirmed - shown_rows).map(|rows| wording.more_rows(rows)),
             faults,
@@ -153,14 +153,14 @@ fn summary(wording: &dyn Wording, run: &Run, digest: &Digest) -> Vec<String> {
     sentences
 }
 
-fn warning(wording: &dyn Wording, lost: u64, digest: &Digest) -> String {
-    let reasons: Vec<String> = digest
-        .losses
-        .by_reason
-        .iter()
-        .map(|(reason, count)| format!("{reason}: {}", wording.figures().count(*count)))
-        .collect();
-    wording.lost(lost, &reasons.join(", "))
+fn warning(wording: &dyn Wording, losses: &Losses) -> Option<String> {
+    let counts = losses.by_reason.iter();
+    let reasons: Vec<String> =
+        counts.map(|(reason, count)| format!("{reason}: {}", wording.figures().count(*count))).collect();
+    let lost = (losses.total() > 0).then(|| wording.lost(losses.total(), &reasons.join(", ")));
+    let ended = (losses.unclean_ends > 0).then(|| wording.unclean_ends(losses.unclean_ends));
+    let sentences: Vec<String> = [lost, ended].into_iter().flatten().collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
 fn footer(wording: &dyn Wording, run: &Run) -> String {

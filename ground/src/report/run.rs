@@ -1,7 +1,5 @@
 //! What a report is about: some windows of the tables.
 
-use std::collections::BTreeSet;
-
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::window::Window;
@@ -80,17 +78,14 @@ impl Run {
         {
             return Err(ReportError::Period { from: since.to_string(), until: until.to_string() });
         }
-        let rows = tables.scored_rows(&Query { since, until, ..Query::default() })?;
-        let windows: BTreeSet<_> = rows.iter().map(|row| (&row.tail, row.start)).collect();
-        let first = rows.iter().map(|row| row.start).min();
-        let last = rows.iter().map(|row| row.end).max();
-        let until = until.or(last).unwrap_or(generated_at);
-        let from = since.or(first).unwrap_or(until).min(until);
+        let totals = tables.totals(None, &Query { since, until, ..Query::default() })?;
+        let until = until.or(totals.until).unwrap_or(generated_at);
+        let from = since.or(totals.from).unwrap_or(until).min(until);
         Ok(Self {
             stretches: vec![Stretch { from, until }],
-            model: rows.iter().map(|row| row.model_version).max().unwrap_or_default(),
-            windows: windows.len() as u64,
-            rows: rows.len() as u64,
+            model: totals.model,
+            windows: totals.windows,
+            rows: totals.rows,
             generated_at,
         })
     }

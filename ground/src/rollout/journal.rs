@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Numbers;
+use crate::durable;
 
 /// The file in the model folder.
 pub const JOURNAL_FILE: &str = "promotions.jsonl";
@@ -76,7 +77,9 @@ impl Journal {
             line.push(b'\n');
             let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;
             file.write_all(&line)?;
-            file.sync_all()
+            file.sync_all()?;
+            // A new file's name is part of the folder: without it the line is there, and nobody finds it.
+            durable::sync_folder(durable::folder_of(&self.0))
         };
         write().map_err(|source| JournalError::File { path: self.0.clone(), source })
     }

@@ -37,6 +37,7 @@ impl Fleet {
             tail: tail.parse().expect("a tail"),
             last_contact: None,
             online: None,
+            next_contact: None,
             release: None,
             model: Some(ModelVersion(model)),
             stream: Some(StreamId(stream)),

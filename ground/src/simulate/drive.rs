@@ -118,6 +118,8 @@ mod tests {
                 .map(|(aircraft, agent)| {
                     let events = fleet.events(aircraft).count();
                     scope.spawn(move || {
+                        // A datagram that never comes fails the test instead of holding it up.
+                        agent.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
                         let mut buffer = [0; 512];
                         let mut next = || {
                             let length = agent.recv(&mut buffer).expect("a datagram");

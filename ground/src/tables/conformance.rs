@@ -1,5 +1,7 @@
 //! What every implementation of [`Tables`] does. Each check takes empty tables.
 
+use std::collections::BTreeSet;
+
 use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::model::{AgentRelease, ModelVersion};
 use cabinwatch_shared::rate::{Counts, Rate};
@@ -16,13 +18,14 @@ use super::*;
 pub type Check = fn(&mut dyn Tables);
 
 /// Every check with its name.
-pub const CHECKS: [(&str, Check); 15] = [
+pub const CHECKS: [(&str, Check); 16] = [
     ("rows_stand_in_the_tables_their_alarms_say", rows_stand_in_the_tables_their_alarms_say),
     ("every_column_comes_back", every_column_comes_back),
     ("a_re_run_leaves_exactly_the_new_rows", a_re_run_leaves_exactly_the_new_rows),
     ("storing_again_changes_nothing", storing_again_changes_nothing),
     ("windows_of_others_stay", windows_of_others_stay),
     ("queries_bound_time_tail_and_number", queries_bound_time_tail_and_number),
+    ("totals_are_those_of_the_rows", totals_are_those_of_the_rows),
     ("rates_count_quiet_windows_as_zero", rates_count_quiet_windows_as_zero),
     ("records_come_back", records_come_back),
     ("streams_and_gaps_come_back", streams_and_gaps_come_back),
@@ -154,6 +157,46 @@ fn queries_bound_time_tail_and_number(tables: &mut dyn Tables) {
     let far =
         Query { since: Some(UnixSeconds(i64::MIN)), until: Some(UnixSeconds(i64::MAX)), ..Query::default() };
     assert_eq!(starts(far).split(' ').count(), 6);
+}
+
+fn totals_are_those_of_the_rows(tables: &mut dyn Tables) {
+    assert_eq!(tables.totals(None, &Query::default()).expect("read"), Totals::default());
+    let mut late = ScoredWindow { model: ModelVersion(9), ..window("TC-JJB", 7_200) };
+    late.rows.push(row("EAP", "rejected", Counts { fail: 5, success: 5 }, Alarms { z: true, forest: false }));
+    late.rows.push(row("WPA", "timeout", Counts { fail: 5, success: 5 }, Alarms { z: false, forest: true }));
+    let quiet = ScoredWindow { rows: Vec::new(), ..window("TC-JJA", 9_000) };
+    tables.replace(&[window("TC-JJA", 0), window("TC-JJA", 300), quiet, late]).expect("stored");
+    let tail = Some("TC-JJB".parse().expect("a tail"));
+    let bounded =
+        Query { since: Some(UnixSeconds(300)), until: Some(UnixSeconds(7_200)), ..Query::default() };
+    for query in [Query::default(), Query { tail, ..Query::default() }, bounded] {
+        for table in Table::ALL.map(Some).into_iter().chain([None]) {
+            let rows = match table {
+                Some(table) => tables.rows(table, &query),
+                None => tables.scored_rows(&query),
+            };
+            let rows = rows.expect("read");
+            let count =
+                |holds: fn(Alarms) -> bool| rows.iter().filter(|row| holds(row.alarms)).count() as u64;
+            let windows: BTreeSet<_> = rows.iter().map(|row| (&row.tail, row.start)).collect();
+            let expected = Totals {
+                rows: rows.len() as u64,
+                windows: windows.len() as u64,
+                z: count(|alarms| alarms.z),
+                forest: count(|alarms| alarms.forest),
+                confirmed: count(Alarms::confirmed),
+                model: rows.iter().map(|row| row.model_version).max().unwrap_or_default(),
+                from: rows.iter().map(|row| row.start).min(),
+                until: rows.iter().map(|row| row.end).max(),
+            };
+            assert_eq!(tables.totals(table, &query).expect("read"), expected, "{table:?} {query:?}");
+        }
+    }
+    let all = tables.totals(None, &Query::default()).expect("read");
+    assert_eq!(
+        (all.rows, all.windows, all.model, all.until),
+        (8, 3, ModelVersion(9), Some(UnixSeconds(7_500)))
+    );
 }
 
 fn rates_count_quiet_windows_as_zero(tables: &mut dyn Tables) {
@@ -317,6 +360,7 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
         tail: "TC-JJA".parse().expect("a tail"),
         last_contact: None,
         online: None,
+        next_contact: None,
         release: None,
         model: None,
         stream: None,
@@ -325,6 +369,7 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
     let speaking = AircraftRecord {
         last_contact: Some(UnixSeconds(500)),
         online: Some(true),
+        next_contact: Some(UnixSeconds(6000)),
         release: Some(AgentRelease(0, 1, 2)),
         model: Some(ModelVersion(3)),
         stream: Some(StreamId(7)),
@@ -335,7 +380,12 @@ fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
         tables.commit(&Batch { aircraft: vec![record.clone()], ..Batch::default() }).expect("stored");
     }
     assert_eq!(tables.aircraft().expect("read"), std::slice::from_ref(&speaking));
-    let earlier = AircraftRecord { last_contact: Some(UnixSeconds(400)), online: Some(false), ..silent };
+    let earlier = AircraftRecord {
+        last_contact: Some(UnixSeconds(400)),
+        online: Some(false),
+        next_contact: Some(UnixSeconds(5900)),
+        ..silent
+    };
     tables.commit(&Batch { aircraft: vec![earlier], ..Batch::default() }).expect("stored");
     assert_eq!(tables.aircraft().expect("read"), [AircraftRecord { online: Some(false), ..speaking }]);
 }

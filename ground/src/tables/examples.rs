@@ -73,6 +73,7 @@ pub(crate) fn everything() -> Batch {
             tail: tail.clone(),
             last_contact: Some(at),
             online: None,
+            next_contact: None,
             release: None,
             model: None,
             stream: Some(stream),

@@ -120,8 +120,8 @@ impl FromStr for Listing {
 
 const LOSSES: [&str; 7] = ["tail", "stream", "seq", "reason", "lost", "since_time", "until_time"];
 const GAPS: [&str; 6] = ["tail", "stream", "first_seq", "last_seq", "frames", "noticed"];
-const AIRCRAFT: [&str; 7] =
-    ["tail", "last_contact", "online", "release", "model_version", "stream", "cohort"];
+const AIRCRAFT: [&str; 8] =
+    ["tail", "last_contact", "online", "release", "model_version", "stream", "cohort", "next_contact"];
 const STREAMS: [&str; 6] = ["tail", "stream", "committed", "received_above", "gaps", "updated"];
 const STREAM_STARTS: [&str; 5] = ["tail", "stream", "seq", "cause", "at_time"];
 const MODEL_REPORTS: [&str; 13] = {
@@ -195,6 +195,7 @@ fn aircraft(tables: &dyn Tables, query: &Query) -> Rows {
             item.model.map_or(Cell::Null, |model| Cell::Integer(i64::from(model.0))),
             Cell::optional(item.stream),
             Cell::optional(item.cohort),
+            Cell::optional(item.next_contact),
         ]
     });
     Ok(cells.collect())
@@ -245,7 +246,7 @@ fn set_aside(tables: &dyn Tables, query: &Query) -> Rows {
             Cell::text(&item.tail),
             Cell::optional(item.frame.map(|(stream, _)| stream)),
             item.frame.map_or(Cell::Null, |(_, seq)| Cell::count(seq.0)),
-            Cell::text(text::set_aside_reason(item.reason)),
+            Cell::text(item.reason.as_str()),
             Cell::text(&item.message),
             Cell::text(item.at),
             Cell::text(data_encoding::HEXLOWER.encode(&item.bytes)),

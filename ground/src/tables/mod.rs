@@ -19,6 +19,7 @@ mod row;
 mod sqlite;
 mod table_row;
 mod text;
+mod totals;
 
 #[cfg(test)]
 mod conformance;
@@ -39,6 +40,7 @@ pub use records::{
 use records::{MAX_SET_ASIDE_BYTES, SET_ASIDE_ROW_BYTES};
 pub use row::{ScoredRow, ScoredWindow, Table, WindowVersion};
 pub use table_row::TableRow;
+pub use totals::Totals;
 
 use std::path::PathBuf;
 
@@ -159,6 +161,8 @@ pub struct StoreOutcome {
     pub replaced: u64,
     /// Windows left as they were, because what is stored of them is newer.
     pub outdated: u64,
+    /// What was set aside and dropped again: there was too much of an aircraft's.
+    pub set_aside_dropped: u64,
     /// Where the batch's streams stand now, what other processes stored of them included.
     pub streams: Vec<StreamState>,
 }
@@ -190,6 +194,12 @@ pub trait Tables: Send {
     /// # Errors
     /// When the database fails.
     fn scored_rows(&self, query: &Query) -> Result<Vec<TableRow>, TablesError>;
+
+    /// What the rows of an anomaly table, or all scored rows, come to. A limit is not looked at.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn totals(&self, table: Option<Table>, query: &Query) -> Result<Totals, TablesError>;
 
     /// The failure rates of one key in an aircraft's newest windows, in ascending order. A window where the point
     /// only succeeded counts as 0 %; one without an attempt is left out.

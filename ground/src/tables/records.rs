@@ -144,6 +144,9 @@ pub struct AircraftRecord {
     pub last_contact: Option<UnixSeconds>,
     /// Whether its link is up, as far as the broker knows; none before its first status.
     pub online: Option<bool>,
+    /// By when it meant to be back when it last left as planned, by the ground's clock; none if it never did. Until
+    /// then, and a little longer, silence is no trouble.
+    pub next_contact: Option<UnixSeconds>,
     /// The agent's release; none before its first status.
     pub release: Option<AgentRelease>,
     /// The model it scores with; none before its first status or window.
@@ -166,6 +169,16 @@ pub enum SetAsideReason {
 }
 
 impl SetAsideReason {
+    /// The name in tables, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::Nonsense => "nonsense",
+            Self::UnknownModel(_) => "unknown_model",
+        }
+    }
+
     /// The model that is waited for.
     pub(super) const fn awaited_model(self) -> Option<ModelVersion> {
         match self {

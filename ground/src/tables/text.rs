@@ -14,14 +14,6 @@ pub(super) const fn stream_cause(start: StreamStart) -> &'static str {
     }
 }
 
-pub(super) const fn set_aside_reason(reason: SetAsideReason) -> &'static str {
-    match reason {
-        SetAsideReason::Undecodable => "undecodable",
-        SetAsideReason::Nonsense => "nonsense",
-        SetAsideReason::UnknownModel(_) => "unknown_model",
-    }
-}
-
 pub(super) fn release(release: AgentRelease) -> String {
     format!("{}.{}.{}", release.0, release.1, release.2)
 }
@@ -58,5 +50,5 @@ pub(super) fn read_stream_start(cause: &str, at: UnixSeconds) -> Option<StreamSt
 pub(super) fn read_set_aside_reason(reason: &str, model: Option<ModelVersion>) -> Option<SetAsideReason> {
     let unknown_model = SetAsideReason::UnknownModel(model.unwrap_or_default());
     let all = [SetAsideReason::Undecodable, SetAsideReason::Nonsense, unknown_model];
-    all.into_iter().find(|known| set_aside_reason(*known) == reason)
+    all.into_iter().find(|known| known.as_str() == reason)
 }

@@ -6,12 +6,14 @@
 //! scored where it lies.
 
 mod catalogue;
+mod cohort;
 mod envelope;
 mod golden;
 mod handover;
 mod write;
 
 pub use catalogue::{Catalogue, CatalogueEntry, KEY_RECORD_BYTES, KeyIndex};
+pub use cohort::{Cohort, MAX_COHORT_BYTES, NotACohort};
 pub use envelope::{BUNDLE_VERSION, PublicKey, SIGNATURE_BYTES, SignedBundle, signed_part};
 pub use golden::{GOLDEN_RECORD_BYTES, GoldenRow, SelfTestError};
 pub use handover::{HAND_OVER_BYTES, HandOver, MAX_HAND_OVERS, STATEMENT_BYTES, statement};
@@ -30,12 +32,6 @@ use crate::zscore::ZScore;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ModelVersion(pub u32);
-
-/// Most bytes of a cohort's name.
-pub const MAX_COHORT_BYTES: usize = 64;
-
-/// The name of a cohort, which is a group of aircraft that take the same models.
-pub type CohortName = heapless::String<MAX_COHORT_BYTES>;
 
 /// An agent's release, compared part by part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

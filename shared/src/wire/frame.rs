@@ -184,11 +184,14 @@ pub enum LossReason {
     Corrupt,
     /// Events that came, and frames that waited, while there was no room for them or nothing could be written.
     Storage,
+    /// The agent ended without being stopped: by a power cut, a kill, a failure. The count is that of such ends; how many
+    /// events were under way, nobody knows. From the last commit before the end to the start after it.
+    UncleanEnd,
 }
 
 impl LossReason {
     /// Every reason, in the wire's order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::OutboxAge,
         Self::OutboxBytes,
         Self::OutboxCount,
@@ -202,6 +205,7 @@ impl LossReason {
         Self::PointOverflow,
         Self::Corrupt,
         Self::Storage,
+        Self::UncleanEnd,
     ];
 
     /// The name in tables, counters and logs.
@@ -221,6 +225,7 @@ impl LossReason {
             Self::PointOverflow => "point_overflow",
             Self::Corrupt => "corrupt",
             Self::Storage => "storage",
+            Self::UncleanEnd => "unclean_end",
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrameSeq, StreamId, WIRE_VERSION, WireError};
 use crate::bytes::append_postcard;
-use crate::model::{AgentRelease, CohortName, ModelVersion};
+use crate::model::{AgentRelease, Cohort, ModelVersion};
 
 /// The ground has stored every frame of the stream up to this number, or knows that it will never come.
 /// Published retained, so that an agent learns it whenever it connects.
@@ -45,7 +45,7 @@ pub struct AgentStatus {
     /// The newest frame it has.
     pub newest: FrameSeq,
     /// Whose models it takes.
-    pub cohort: CohortName,
+    pub cohort: Cohort,
     /// What it thinks of its clock.
     pub clock: ClockTrust,
 }

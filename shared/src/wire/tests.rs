@@ -4,7 +4,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AgentRelease, KeyIndex, ModelVersion};
+use crate::model::{AgentRelease, Cohort, KeyIndex, ModelVersion};
 use crate::tail::Tail;
 use crate::time::UnixSeconds;
 use crate::verdict::Alarms;
@@ -76,6 +76,9 @@ fn the_other_frames_are_these_bytes() {
         until: UnixSeconds(2),
     });
     assert_eq!(bytes(&loss), [1, 7, 0xac, 0x02, 2, 4]);
+    let (since, until) = (UnixSeconds(1), UnixSeconds(9));
+    let end = LossFrame { reason: LossReason::UncleanEnd, count: 1, since, until };
+    assert_eq!(bytes(&Frame::Loss(end)), [1, 13, 1, 2, 18]);
     let start = Frame::StreamStart(StreamStart::DatabaseSetAside { at: UnixSeconds(1) });
     assert_eq!(bytes(&start), [2, 1, 2]);
     let model = Frame::Model(ModelReport {
@@ -172,7 +175,7 @@ fn replies_are_these_bytes() {
         stream: StreamId(4),
         oldest: FrameSeq(5),
         newest: FrameSeq(6),
-        cohort: "canary".try_into().expect("short"),
+        cohort: "canary".parse().expect("a cohort"),
         clock: ClockTrust::Doubtful,
     };
     LinkState::Online(status).write(&mut out).expect("encodes");
@@ -189,7 +192,7 @@ fn topics_name_one_aircraft_each() {
     let tail: Tail = "TC-JJA".parse().expect("a tail");
     assert_eq!(Topic::Frames(&tail).to_string(), "cabinwatch/v1/TC-JJA/up/frames");
     assert_eq!(Topic::Ack(&tail).to_string(), "cabinwatch/v1/TC-JJA/down/ack");
-    assert_eq!(Topic::Model("fleet").to_string(), "cabinwatch/v1/models/fleet");
+    assert_eq!(Topic::Model(&Cohort::fleet()).to_string(), "cabinwatch/v1/models/fleet");
     assert_eq!(topics::parse("cabinwatch/v1/TC-JJA/up/frames"), Some((tail, "up/frames")));
     assert_eq!(topics::parse("cabinwatch/v1/bad tail/up/frames"), None);
 }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::model::Cohort;
 use crate::tail::Tail;
 
 /// A topic of one aircraft or one cohort.
@@ -14,7 +15,7 @@ pub enum Topic<'a> {
     /// The ground's [`super::Committed`], retained.
     Ack(&'a Tail),
     /// The signed model bundle of a cohort, retained.
-    Model(&'a str),
+    Model(&'a Cohort),
 }
 
 impl fmt::Display for Topic<'_> {

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use cabinwatch_tests::event_line::write_event;
 use rusqlite::Connection;
 
 use super::Result;
-use super::load::{Load, write_event};
+use super::load::Load;
 use super::process::written_by_this_thread;
 
 /// The agent's default: a commit after this many events at the latest.
@@ -32,7 +33,7 @@ pub fn flash_bytes_per_event(folder: &Path, load: Load, group_millis: u32) -> Re
         if number.is_multiple_of(group) {
             database.execute_batch("BEGIN")?;
         }
-        write_event(&mut line, number, now);
+        write_event(&mut line, number, format_args!("{now:.3}"));
         insert.execute([line.as_bytes()])?;
         if (number + 1).is_multiple_of(group) || number + 1 == EVENTS {
             database.execute_batch("COMMIT")?;

@@ -1,23 +1,14 @@
 //! Events at a steady rate.
 
-use std::fmt::Write as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cabinwatch_tests::event_line::write_event;
+
 use super::Result;
 
-const FAULTS: [(&str, &str); 8] = [
-    ("DHCP", "no address available"),
-    ("DNS", "lookup timed out"),
-    ("WIFI", "wrong passphrase"),
-    ("AUTH", "client rejected"),
-    ("PORTAL", "page not served"),
-    ("SATLINK", "no carrier"),
-    ("RADIUS", "auth refused"),
-    ("IFE", "no answer from server"),
-];
 /// How far before the present the events' dates begin, so that none lies in the future.
 const HEAD_START: Duration = Duration::from_secs(600);
 /// Dates run faster than time, so that each run closes windows.
@@ -50,21 +41,9 @@ impl Load {
         for number in 0..self.events() {
             let due = Duration::from_micros(number * 1_000_000 / self.events_per_second);
             thread::sleep(due.saturating_sub(started.elapsed()));
-            write_event(&mut line, number, base + due * HASTE);
+            write_event(&mut line, number, format_args!("{:.3}", base + due * HASTE));
             sender.send(line.as_bytes())?;
         }
         Ok(())
     }
-}
-
-/// One event in fifty is a failure.
-pub fn write_event(line: &mut String, number: u64, at: jiff::Timestamp) {
-    let (point, description) = FAULTS[(number.wrapping_mul(2_654_435_761) >> 29) as usize % FAULTS.len()];
-    let state = if number.is_multiple_of(50) { "FAIL" } else { "SUCCESS" };
-    line.clear();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        line,
-        r#"{{"edr_date":"{at:.3}","edr_point":"{point}","description":"{description}","state":"{state}"}}"#
-    );
 }

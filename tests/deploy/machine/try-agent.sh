@@ -42,8 +42,16 @@ hold_thread() {
         1 while waitpid($thread, $any_thread) > 0;' "$1"
 }
 
+# The bundle for support, and the exit code.
+bundle() {
+    cabinwatch-agent diag --output "$1.tar.gz"
+    echo $? >"$1-bundle-code"
+    mkdir "$1-bundle"
+    tar -xzf "$1.tar.gz" --strip-components=1 -C "$1-bundle"
+}
 # The page for people, the one for machines, and the exit code.
 look() {
+    bundle "$1"
     cabinwatch-agent status >"$1-page"
     cabinwatch-agent status --json >"$1-status"
     echo $? >"$1-code"
@@ -136,6 +144,7 @@ stat --format='%a %U' "$STATE" "$STATE/agent.db" >state-folder-stopped
 # It can't start.
 cp "$CONFIG" good.toml
 echo 'window_seconds = 0' >"$CONFIG"
+bundle misconfigured
 systemctl start "$UNIT"
 for wait in 10 20; do
     until_true 60 says "waits $wait s"

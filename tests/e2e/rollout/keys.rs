@@ -70,8 +70,10 @@ fn aircraft_follow_keys_that_hand_over_awake_or_asleep_and_believe_old_ones_no_m
     asleep.takes(third);
     let new = airline.plane("TC-CCC", "fleet");
     new.takes(third);
-    let sql = "SELECT count(*) FROM model_reports WHERE outcome = 'untrusted'";
-    assert_eq!(airline.ingest.number(sql).expect("the tables"), 1);
+    // The broker kept the thief's for the one that slept, too.
+    let sql = "SELECT sum(CASE tail WHEN 'TC-AAA' THEN 1 WHEN 'TC-BBB' THEN 10 ELSE 100 END) FROM model_reports \
+               WHERE outcome = 'untrusted'";
+    assert_eq!(airline.ingest.number(sql).expect("the tables"), 11);
     let fourth = airline.release("fleet");
     [awake, asleep, new].into_iter().for_each(|plane| {
         plane.takes(fourth);

@@ -27,7 +27,8 @@ pub enum Daemon {
 }
 
 impl Daemon {
-    pub(super) fn of(config: &Config) -> Self {
+    /// Asks the kernel.
+    pub(crate) fn of(config: &Config) -> Self {
         let mut lock = config.store.path.clone().into_os_string();
         lock.push(".lock");
         let Ok(locks) = fs::read_to_string("/proc/locks") else { return Self::Unknown };

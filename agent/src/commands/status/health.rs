@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::daemon::Daemon;
 use super::{Clock, Disk, Outbox, Status};
-use crate::config::Config;
+use crate::config::{Config, LinkMode};
 
-/// Nothing of an aircraft that flies every day waits longer.
+/// Nothing of an aircraft that flies every day waits longer, but for the time between two scheduled contacts.
 const LONGEST_WAIT_SECONDS: u64 = 86_400;
 /// The agent writes its facts every few seconds.
 const LONGEST_SILENCE_SECONDS: u64 = 60;
@@ -144,7 +144,11 @@ fn link(status: &Status, config: &Config, find: &mut impl FnMut(Health, String))
     }
     let Outbox { frames, oldest_age_seconds, .. } = &status.outbox;
     let trouble = status.daemon.live().and_then(|live| live.link.trouble.as_ref());
-    if let Some(age) = oldest_age_seconds.filter(|age| *age > LONGEST_WAIT_SECONDS) {
+    let planned = match config.link.mode {
+        LinkMode::Kept => 0,
+        LinkMode::Scheduled => u64::from(config.link.every_seconds),
+    };
+    if let Some(age) = oldest_age_seconds.filter(|age| *age > LONGEST_WAIT_SECONDS + planned) {
         let hours = age / 3600;
         find(
             Health::NeedsAttention,

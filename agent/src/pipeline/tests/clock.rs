@@ -1,5 +1,7 @@
 //! What `docs/clock.md` promises, case by case.
 
+use std::sync::atomic::Ordering;
+
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::{ClockTrust, Frame, LossFrame, LossReason, StreamStart};
 
@@ -255,9 +257,12 @@ fn losses_and_models_wait_for_the_time_of_day() {
     let mut batch = EventBatch::default();
     batch.lose(LossReason::Malformed, 3);
     agent.take(Input::Batch(batch));
-    agent.take(Input::ModelOffered(b"no bundle".to_vec()));
+    let decided = Arc::new(AtomicBool::new(false));
+    let on_decided = Arc::clone(&decided);
+    let on_decided = Box::new(move || on_decided.store(true, Ordering::Relaxed));
+    agent.take(Input::ModelOffered(OfferedModel { bundle: b"no bundle".to_vec(), on_decided }));
     agent.pass(700);
-    assert!(agent.frames().is_empty());
+    assert!(agent.frames().is_empty() && !decided.load(Ordering::Relaxed));
     agent.clock.set_wall(T0 + 700);
     agent.pass(400);
     let frames = agent.frames();
@@ -267,6 +272,7 @@ fn losses_and_models_wait_for_the_time_of_day() {
         Frame::Loss(LossFrame { reason: LossReason::Malformed, count: 3, since: at, .. }) if at == since
     )));
     assert!(frames.iter().any(|frame| matches!(frame.decode(), Frame::Model(_))));
+    assert!(decided.load(Ordering::Relaxed));
 }
 
 #[test]

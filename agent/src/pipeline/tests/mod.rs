@@ -5,6 +5,7 @@ mod clock_model;
 mod counting;
 mod damage;
 mod durability;
+mod ends;
 mod keys;
 mod models;
 mod outbox;
@@ -29,13 +30,18 @@ use cabinwatch_shared::wire::{Frame, FrameHead, FrameSeq};
 use tempfile::TempDir;
 
 use super::clock::Clock;
-use super::{Engine, Input, Settings};
+use super::{Engine, Input, OfferedModel, Settings};
 use crate::config::Config;
 use crate::sources::EventBatch;
 use crate::store::{BootId, Counter, Reader, StoreError};
 
 /// A start of a window, and where the tests' wall clock stands at first.
 pub(crate) const T0: i64 = 1_795_248_600;
+
+/// A bundle from somewhere that needs no word of what became of it.
+pub(crate) fn offering(bundle: Vec<u8>) -> Input {
+    Input::ModelOffered(OfferedModel { bundle, on_decided: Box::new(|| {}) })
+}
 
 pub(crate) const FAIL: EventState = EventState::Fail;
 pub(crate) const SUCCESS: EventState = EventState::Success;

@@ -24,7 +24,7 @@ pub(super) fn reports(agent: &Agent) -> Vec<(u32, ModelOutcome)> {
 }
 
 pub(super) fn offer(agent: &mut Agent, draft: &Draft) {
-    agent.take(Input::ModelOffered(draft.sign()));
+    agent.take(offering(draft.sign()));
 }
 
 #[test]

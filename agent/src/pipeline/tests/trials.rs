@@ -221,7 +221,7 @@ fn damage_to_the_model_before_begins_the_trial_anew_without_it() {
 #[test]
 fn a_model_outlives_a_change_of_cohort_but_not_one_of_the_windows_length() {
     let mut agent = proven();
-    agent.settings.demands.cohort = "canary".to_owned();
+    agent.settings.demands.cohort = "canary".parse().expect("a cohort");
     agent.restart();
     assert_eq!(version(&mut agent), 3);
     agent.settings.demands.window_seconds = 60;
@@ -242,7 +242,7 @@ fn a_kill_before_the_commit_leaves_the_old_model_and_the_next_offer_finds_it() {
     agent.engine().store.keep_free(1 << 20);
     agent.engine().store.refuse_writes();
     let large = Draft { padding: 100_000, ..Draft::version(4) };
-    assert!(agent.engine().take(Input::ModelOffered(large.sign())).is_err());
+    assert!(agent.engine().take(offering(large.sign())).is_err());
     agent.stop.store(false, std::sync::atomic::Ordering::Relaxed);
     agent.restart();
     assert_eq!((version(&mut agent), reports(&agent)), (3, before));

@@ -20,6 +20,8 @@ pub(super) const TAIL: &str = "tail";
 pub(super) const START_TIME: &str = "start_time";
 pub(super) const LENGTH_SECONDS: &str = "length_seconds";
 pub(super) const EDR_POINT: &str = "edr_point";
+/// The point in the only row of a window without any.
+pub(super) const NOTHING: &str = "";
 /// Null in a row that only says how often a point succeeded.
 pub(super) const DESCRIPTION: &str = "description";
 pub(super) const FAIL: &str = "fail";
@@ -94,9 +96,15 @@ impl Rows {
             .into_iter()
             .map(|(key, counts)| (key.edr_point, Some(key.description), counts))
             .chain(points.into_iter().map(|(point, success)| (point, None, Counts { fail: 0, success })));
-        let day = Day::of(head.window.start());
+        let columns = self.days.entry(Day::of(head.window.start())).or_default();
+        let mut is_empty = true;
         for (point, description, counts) in rows {
-            self.days.entry(day).or_default().push(head, point, description, counts);
+            columns.push(head, point, description, counts);
+            is_empty = false;
+        }
+        if is_empty {
+            // Else an older version of the window would stand for it.
+            columns.push(head, NOTHING, None, Counts { fail: 0, success: 0 });
         }
     }
 

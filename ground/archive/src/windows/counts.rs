@@ -9,7 +9,7 @@ use datafusion::logical_expr::{col, lit};
 use datafusion::prelude::DataFrame;
 use datafusion::scalar::ScalarValue;
 
-use super::columns::{DESCRIPTION, EDR_POINT, FAIL, LENGTH_SECONDS, START_TIME, SUCCESS};
+use super::columns::{DESCRIPTION, EDR_POINT, FAIL, LENGTH_SECONDS, NOTHING, START_TIME, SUCCESS};
 
 const ROWS: &str = "rows";
 
@@ -67,6 +67,9 @@ pub(super) fn hand_out(batch: &RecordBatch, take: &mut impl FnMut(Count<'_>)) ->
     for row in 0..batch.num_rows() {
         let edr_point = point.value(row);
         let unsigned = |count: i64| u64::try_from(count).unwrap_or_default();
+        if edr_point == NOTHING && fail.value(row) == 0 && success.value(row) == 0 {
+            continue;
+        }
         let of = if description.is_null(row) {
             Counted::Successes(edr_point, unsigned(success.value(row)))
         } else {

@@ -31,8 +31,9 @@ use day::{Kind, Names};
 
 /// Days read at once.
 const DAYS_AT_ONCE: usize = 2;
-/// How often a day is begun anew whose files compaction replaces meanwhile.
-const ATTEMPTS: u32 = 5;
+/// How often a day is begun anew whose files compaction replaces meanwhile. Two that run at once replace each other's
+/// files for as long as they are begun again and again, so a few times are not enough.
+const ATTEMPTS: u32 = 25;
 
 /// The archive in one folder.
 #[derive(Debug)]

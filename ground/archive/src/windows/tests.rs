@@ -208,6 +208,29 @@ fn a_compaction_killed_before_it_deletes_leaves_every_row_to_be_read_once() {
 }
 
 #[test]
+fn a_window_without_any_row_takes_the_place_of_an_older_version_and_counts_as_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let archive = open(folder.path());
+    append(&archive, "TC-JJA", MIDNIGHT, &[("x", 1)], 10);
+    append(&archive, "TC-JJA", MIDNIGHT + 300, &[("x", 2)], 20);
+    let mut rows = Rows::default();
+    let head = Head {
+        tail: "TC-JJA".parse().expect("a tail"),
+        window: Window::containing(UnixSeconds(MIDNIGHT).millis(), WindowLength::FIVE_MINUTES),
+        model: ModelVersion(3),
+        version: 2,
+    };
+    rows.push(&head, [], []);
+    archive.append(rows).expect("written");
+    let left = expected(&[(MIDNIGHT + 300, Some("x"), 2), (MIDNIGHT + 300, None, 20)]);
+    assert_eq!(counts(&archive), left);
+    compact(&archive);
+    assert_eq!(counts(&archive), left);
+    append(&archive, "TC-JJA", MIDNIGHT, &[("x", 1)], 10);
+    assert_eq!(counts(&archive), left, "it came again after the newer one");
+}
+
+#[test]
 fn unfinished_files_are_not_read_and_swept_up_when_they_are_a_day_old() {
     let folder = tempfile::tempdir().expect("a folder");
     let archive = open(folder.path());
@@ -237,6 +260,14 @@ fn a_file_that_is_damaged_is_an_error_that_names_the_day_and_nothing_is_deleted(
     assert!(read.expect_err("refused").to_string().contains("day=2026-11-21"));
 }
 
+struct Finish<'a>(&'a AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Two compactions and a writer at once, and a reader that must see, at every moment, each row that was written before
 /// it began, and none twice.
 #[test]
@@ -246,6 +277,8 @@ fn readers_writers_and_compactions_do_not_disturb_each_other() {
     let archive = open(folder.path());
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        // Also when this panics: the scope waits for the others.
+        let finish = Finish(&done);
         for _ in 0..2 {
             scope.spawn(|| {
                 let own = open(folder.path());
@@ -265,7 +298,7 @@ fn readers_writers_and_compactions_do_not_disturb_each_other() {
                 assert_eq!((read.len() as u64, sum), (2 * written, written * (written + 1) / 2));
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(finish);
     });
     compact(&archive);
     assert_eq!(counts(&archive).len() as i64, 2 * WINDOWS);

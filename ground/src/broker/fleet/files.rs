@@ -1,9 +1,11 @@
 //! Files that are written whole or not at all, and never over somebody else's.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::durable;
 
 /// The first line of what is written here.
 pub(super) const MARK: &str = "# Written by `cabinwatch-ground broker-config`.\n";
@@ -36,9 +38,14 @@ pub enum FleetError {
 pub(super) struct Place(PathBuf);
 
 impl Place {
-    /// Makes the folder if it is not there.
+    /// Makes the folder if it is not there, and clears away what a run that broke off left in it.
     pub fn open(path: PathBuf) -> Result<Self, FleetError> {
         make_folder(&path)?;
+        durable::sweep(&path, durable::LEFT_OVER, SystemTime::now()).map_err(|source| FleetError::File {
+            action: "clear",
+            path: path.clone(),
+            source,
+        })?;
         Ok(Self(path))
     }
 
@@ -73,8 +80,12 @@ impl Place {
 
     /// Replaces a file, which only its owner may read.
     pub fn write(&self, name: &str, text: &str) -> Result<(), FleetError> {
-        let (path, new) = (self.path(name), self.path(&format!(".{name}.new")));
-        replace(&path, &new, text).map_err(|source| FleetError::File { action: "write", path, source })
+        let path = self.path(name);
+        durable::replace_secret(&path, text.as_bytes()).map_err(|source| FleetError::File {
+            action: "write",
+            path,
+            source,
+        })
     }
 
     pub fn remove(&self, name: &str) -> Result<(), FleetError> {
@@ -92,17 +103,4 @@ fn make_folder(path: &Path) -> Result<(), FleetError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| FleetError::File { action: "make the folder", path: path.to_owned(), source })
-}
-
-fn replace(path: &Path, new: &Path, text: &str) -> io::Result<()> {
-    // Left by a run that broke off, perhaps with other permissions.
-    if let Err(error) = fs::remove_file(new)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(new, path)
 }

@@ -68,8 +68,12 @@ impl FleetBroker {
     /// When the folder holds files that were not written by this, or can't be written.
     pub fn write(&self, out: PathBuf) -> Result<Written, FleetError> {
         let place = Place::open(out)?;
-        let before = access::names(&place.read_ours("acl")?);
-        place.read_ours("mosquitto.conf")?;
+        let (access, settings) = (place.read_ours("acl")?, place.read_ours("mosquitto.conf")?);
+        // Beside files of ours it is ours: earlier releases did not mark it.
+        if access.is_empty() && settings.is_empty() {
+            place.read_ours(passwords::FILE)?;
+        }
+        let before = access::names(&access);
         if self.identity == Identity::Passwords {
             passwords::write(&place, self.names())?;
         }
@@ -88,7 +92,7 @@ impl FleetBroker {
         let Self { installed_at, data, .. } = self;
         let (at, data) = (installed_at.display(), data.display());
         let passwords = match self.identity {
-            Identity::Passwords => format!("password_file {at}/passwd\n"),
+            Identity::Passwords => format!("password_file {at}/{}\n", passwords::FILE),
             Identity::Certificates => String::new(),
         };
         let (aircraft, ground) = (self.listener(self.listen), self.listener(self.ground_listen));

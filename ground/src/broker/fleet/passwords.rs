@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::files::{FleetError, Place};
+use super::files::{FleetError, MARK, Place};
 use super::hash::{self, SALT_BYTES};
 
+/// The file of hashes.
+pub(super) const FILE: &str = "passwd";
 /// 192 bits, 32 characters.
 const PASSWORD_BYTES: usize = 24;
 
@@ -16,9 +18,10 @@ const PASSWORD_BYTES: usize = 24;
 /// A password counts as had when either file knows it: the one for installing may be gone once it is installed, and
 /// where it holds something else than was hashed, someone has chosen it.
 pub(super) fn write<'a>(place: &Place, names: impl Iterator<Item = &'a str>) -> Result<(), FleetError> {
-    let mut stored = parse(&place.read("passwd")?);
+    let mut stored = parse(&place.read(FILE)?);
     let chosen = place.folder("passwords")?;
-    let mut text = String::new();
+    // Mosquitto passes over lines that begin with `#`.
+    let mut text = MARK.to_owned();
     for name in names {
         let had = stored.remove(name);
         let password = chosen.read(name)?;
@@ -35,7 +38,7 @@ pub(super) fn write<'a>(place: &Place, names: impl Iterator<Item = &'a str>) -> 
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}:{hashed}");
     }
-    place.write("passwd", &text)?;
+    place.write(FILE, &text)?;
     // Whoever comes back later gets a new password: the old one may be why they left.
     stored.keys().filter(|name| is_plain(name)).try_for_each(|name| chosen.remove(name))
 }

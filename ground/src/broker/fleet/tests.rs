@@ -81,7 +81,8 @@ fn everyone_gets_a_password_of_their_own_that_only_the_owner_reads() {
     let written = fleet(&["TC-JJA", "TC-JJB"], Identity::Passwords).write(folder.path().to_owned());
     assert_eq!(written.expect("written").added, ["TC-JJA", "TC-JJB", "ingest", "publish"]);
     let mut seen = BTreeSet::new();
-    for line in read(folder.path(), "passwd").lines() {
+    let passwd = read(folder.path(), "passwd");
+    for line in passwd.strip_prefix(MARK).expect("ours").lines() {
         let (name, stored) = line.split_once(':').expect("a name");
         let password = read(folder.path(), &format!("passwords/{name}"));
         assert!(hash::is_of(stored, password.trim_end()) && password.len() == 33, "{name}");
@@ -151,13 +152,27 @@ fn a_password_that_someone_chose_is_hashed() {
 
 #[test]
 fn somebody_elses_files_are_left_alone() {
-    for name in ["acl", "mosquitto.conf"] {
+    for name in ["acl", "mosquitto.conf", "passwd"] {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join(name), "listener 1883\n").expect("written");
         let error =
             fleet(&["TC-JJA"], Identity::Passwords).write(folder.path().to_owned()).expect_err("refused");
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(read(folder.path(), name), "listener 1883\n");
-        assert!(!folder.path().join("passwd").exists());
+        assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 1);
     }
+}
+
+#[test]
+fn passwords_are_kept_when_all_else_is_lost_and_where_an_earlier_release_wrote_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, fleet) = (folder.path().to_owned(), fleet(&["TC-JJA"], Identity::Passwords));
+    fleet.write(out.clone()).expect("written");
+    let before = read(&out, "passwd");
+    ["acl", "mosquitto.conf"].iter().for_each(|name| fs::remove_file(out.join(name)).expect("removed"));
+    fleet.write(out.clone()).expect("written");
+    assert_eq!(read(&out, "passwd"), before);
+    fs::write(out.join("passwd"), before.strip_prefix(MARK).expect("ours")).expect("written");
+    fleet.write(out.clone()).expect("written");
+    assert_eq!(read(&out, "passwd"), before);
 }

@@ -46,7 +46,7 @@ pub(super) fn run(config: &Config, args: &ImportArgs, out: &mut dyn Write) -> Re
         version,
         created: now,
         valid_days: config.model.valid_days,
-        cohort: &config.model.cohort,
+        cohort: config.model.cohort.as_str(),
         z_threshold: config.detect.z_threshold,
     };
     let bundle = model.bundle(window, &settings, &signer)?;

@@ -167,7 +167,7 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
         stream: StreamId(7),
         oldest: FrameSeq(1),
         newest: FrameSeq(1),
-        cohort: "canary".try_into().expect("short"),
+        cohort: "canary".parse().expect("a cohort"),
         clock: ClockTrust::Trusted,
     };
     let mut say = |state: LinkState, retained| {
@@ -186,6 +186,9 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
     assert_eq!(aircraft.cohort.as_deref(), Some("canary"));
     let (_, aircraft) = say(LinkState::Away { seconds: 3600 }, false);
     assert_eq!((aircraft.last_contact, aircraft.online), (Some(UnixSeconds(NOW.0 + 60)), Some(false)));
+    assert_eq!(aircraft.next_contact, Some(UnixSeconds(NOW.0 + 3660)));
+    let (_, aircraft) = say(LinkState::Away { seconds: 7200 }, true);
+    assert_eq!(aircraft.next_contact, Some(UnixSeconds(NOW.0 + 3660)), "when it was said is not known");
     let (answers, aircraft) = say(LinkState::Offline, false);
     assert_eq!((answers, aircraft.online, aircraft.model), (0, Some(false), Some(ModelVersion(3))));
 }
@@ -312,4 +315,15 @@ proptest! {
         store(&mut intake, &[message(99, 1, 1, &[spelled_window(50)])]);
         prop_assert!(intake.summary().windows >= 1);
     }
+}
+
+#[test]
+fn a_window_that_comes_after_a_newer_version_of_it_is_counted_and_left_out() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut intake = open(dir.path());
+    store(&mut intake, &[message(7, 1, 2, &[spelled_window(0)])]);
+    let before = fails(&mut intake);
+    store(&mut intake, &[message(7, 1, 1, &[spelled_window(0)])]);
+    assert_eq!((intake.summary().outdated, intake.summary().windows), (1, 1));
+    assert_eq!(fails(&mut intake), before);
 }

@@ -44,7 +44,8 @@ impl Mosquitto {
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
         let settings = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\nuser root\n",
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\nuser root\n\
+             max_inflight_messages 0\nmax_queued_messages 0\n",
             dir.path().display()
         );
         fs::write(dir.path().join("mosquitto.conf"), settings).expect("written");
@@ -461,6 +462,33 @@ async fn nothing_is_acknowledged_while_the_tables_fail_and_all_is_once_they_work
     saboteur.execute_batch("DROP TRIGGER full").expect("dropped");
     plane.committed(2).await;
     ground.rows(2).await;
+    ground.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn huge_messages_do_not_pile_up_while_the_tables_fail_and_all_are_stored_once_they_work() {
+    const MESSAGES: usize = ALWAYS_FIT as usize + 16;
+    let broker = Mosquitto::start();
+    let mut ground = Ground::new(&broker.url());
+    let plane = Plane::connect(&broker.url(), "TC-JJA").await;
+    ground.start().await;
+    send_until_committed(&plane, &spelled_window(1)).await;
+    let saboteur = rusqlite::Connection::open(ground.database()).expect("opened");
+    saboteur.busy_timeout(DEADLINE).expect("set");
+    let sabotage = "CREATE TRIGGER full BEFORE INSERT ON set_aside BEGIN SELECT RAISE(ABORT, 'full'); END";
+    saboteur.execute_batch(sabotage).expect("made");
+    let receive_maximum = || ground.monitor.snapshot().receive_maximum;
+    assert!(receive_maximum() > MESSAGES);
+    for number in 0..MESSAGES {
+        let mut junk = vec![0xff; crate::broker::MAX_PACKET_BYTES as usize - 100];
+        junk[..8].copy_from_slice(&number.to_le_bytes());
+        plane.send(junk).await;
+    }
+    eventually("fewer messages at a time", || (receive_maximum() == usize::from(ALWAYS_FIT)).then_some(()))
+        .await;
+    saboteur.execute_batch("DROP TRIGGER full").expect("dropped");
+    let set_aside = || ground.tables().set_aside(&Query::default()).expect("read").len();
+    eventually("all of them", || (set_aside() == MESSAGES).then_some(())).await;
     ground.stop().await;
 }
 

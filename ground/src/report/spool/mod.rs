@@ -271,10 +271,17 @@ impl Spool {
 
     /// Makes the folders. Nobody else may read them: they hold reports, and who gets blind copies.
     fn prepare(&self) -> Result<(), SpoolError> {
+        let is_new = !self.folder.join(DROPPED).exists();
         for kind in [QUEUE, SENT, DROPPED] {
             let folder = self.folder.join(kind);
             let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
             made.map_err(|source| SpoolError::io(&folder, source))?;
+        }
+        if is_new {
+            // A mail is on the disk once the names of the folders above it are, too.
+            for folder in [&*self.folder, durable::folder_of(&self.folder)] {
+                durable::sync_folder(folder).map_err(|source| SpoolError::io(folder, source))?;
+            }
         }
         Ok(())
     }

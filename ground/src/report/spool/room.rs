@@ -1,8 +1,7 @@
 //! The spool's limits: how many mails, how old, and how much is remembered of those that are done with.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use cabinwatch_shared::time::UnixSeconds;
@@ -10,13 +9,11 @@ use serde::Serialize;
 
 use super::claim::Claim;
 use super::pause::after;
-use super::{DROPPED, MailState, SENT, Spool, SpoolError, name_of};
+use super::{DROPPED, MailState, SENT, Spool, SpoolError};
 use crate::durable;
 
 /// Records of mails that are done with: a month of one mail every five minutes.
 const MOST_REMEMBERED: usize = 10_000;
-/// What is still being built or deleted after so long was left by a process that died.
-const LEFT_OVER: Duration = Duration::from_secs(3600);
 
 /// A mail that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -107,14 +104,13 @@ impl Spool {
         for kind in [SENT, DROPPED] {
             let mut records = self.with_age(kind, now)?;
             records.sort_by_key(|(age, _)| *age);
-            records.iter().skip(MOST_REMEMBERED).try_for_each(|(_, path)| delete(path))?;
+            for (_, path) in records.iter().skip(MOST_REMEMBERED) {
+                durable::delete(path).map_err(|source| SpoolError::io(path, source))?;
+            }
         }
-        for kind in ["", SENT, DROPPED] {
-            let left_over = |(age, path): &(Duration, PathBuf)| {
-                *age > LEFT_OVER && name_of(path).starts_with(durable::UNFINISHED)
-            };
-            let entries = self.with_age(kind, now)?;
-            entries.iter().filter(|entry| left_over(entry)).try_for_each(|(_, path)| delete(path))?;
+        for folder in ["", SENT, DROPPED].map(|kind| self.folder.join(kind)) {
+            durable::sweep(&folder, durable::LEFT_OVER, now)
+                .map_err(|source| SpoolError::io(&folder, source))?;
         }
         Ok(())
     }
@@ -126,14 +122,5 @@ impl Spool {
         // What another process has deleted meanwhile has no age.
         let age = |path: &PathBuf| now.duration_since(fs::metadata(path).ok()?.modified().ok()?).ok();
         Ok(entries.into_iter().filter_map(|path| Some((age(&path)?, path))).collect())
-    }
-}
-
-/// Deletes a file or a folder. Another process may have done so at the same moment.
-fn delete(path: &Path) -> Result<(), SpoolError> {
-    let deleted = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match deleted {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SpoolError::io(path, error)),
-        _ => Ok(()),
     }
 }

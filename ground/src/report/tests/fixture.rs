@@ -125,11 +125,14 @@ impl Fixture {
     }
 
     /// Events the aircraft lost.
-    pub fn loss(&self, count: u64) {
-        let frame =
-            FrameId { tail: "TC-JJA".parse().expect("a tail"), stream: StreamId(1), seq: FrameSeq(9) };
+    pub fn loss(&self, reason: LossReason, count: u64) {
+        let frame = FrameId {
+            tail: "TC-JJA".parse().expect("a tail"),
+            stream: StreamId(1),
+            seq: FrameSeq(9 + reason as u64),
+        };
         let at = MORNING.minute(30);
-        let loss = LossFrame { reason: LossReason::QueueFull, count, since: at, until: at };
+        let loss = LossFrame { reason, count, since: at, until: at };
         let batch = Batch { losses: vec![LossRecord { frame, loss }], ..Batch::default() };
         self.tables().commit(&batch).expect("stored");
     }

@@ -5,6 +5,7 @@ mod fixture;
 use std::path::Path;
 
 use cabinwatch_shared::window::{Window, WindowLength};
+use cabinwatch_shared::wire::LossReason;
 use fixture::{Fixture, MORNING, Mime, Rates, minutes};
 use proptest::prelude::*;
 
@@ -161,7 +162,7 @@ fn a_fault_of_the_whole_fleet_names_no_aircraft() {
 fn what_was_lost_is_said_where_rates_are_shown() {
     let fixture = Fixture::new();
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
-    fixture.loss(120);
+    fixture.loss(LossReason::QueueFull, 120);
     let mail = fixture.send();
     for part in [mail.html(), mail.text()] {
         assert!(
@@ -169,7 +170,24 @@ fn what_was_lost_is_said_where_rates_are_shown() {
                 "Data is missing: 120 events or frames were lost in this period (queue_full: 120)."
             )
         );
+        assert!(!part.contains("cut off"));
     }
+}
+
+#[test]
+fn what_nobody_can_count_is_not_added_up() {
+    let fixture = Fixture::new();
+    fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
+    fixture.loss(LossReason::UncleanEnd, 2);
+    let text = fixture.send().text();
+    assert!(text.contains("An agent was cut off 2 times"), "{text}");
+    assert!(!text.contains("Data is missing"), "{text}");
+    fixture.loss(LossReason::QueueFull, 120);
+    let text = fixture.send().text();
+    assert!(
+        text.contains("Data is missing: 120 events or frames were lost in this period (queue_full: 120).")
+    );
+    assert!(text.contains("An agent was cut off 2 times"));
 }
 
 #[test]
@@ -287,7 +305,7 @@ fn only_the_runs_period_is_reported() {
 fn what_lies_between_the_windows_of_a_run_is_not_reported() {
     let fixture = Fixture::new();
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());
-    fixture.loss(120);
+    fixture.loss(LossReason::QueueFull, 120);
     let run = |stretches| Run { stretches, ..fixture.run() };
     let around = run(vec![minutes(-1_000_000, -999_995), minutes(0, 5), minutes(235, 240)]);
     let sent = fixture.try_report(&around).expect("written");

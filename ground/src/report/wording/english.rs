@@ -108,6 +108,14 @@ impl Wording for English {
         )
     }
 
+    fn unclean_ends(&self, times: u64) -> String {
+        let times = counted(times, "time", "times");
+        format!(
+            "An agent was cut off {times}, by a loss of power or a failure: events of that moment may be missing, \
+             nobody knows how many."
+        )
+    }
+
     fn more_rows(&self, rows: u64) -> String {
         let verb = if rows == 1 { "stands" } else { "stand" };
         format!("{} {verb} in the attached file.", counted(rows, "more row", "more rows"))

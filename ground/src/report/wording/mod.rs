@@ -120,6 +120,9 @@ pub(super) trait Wording: Sync {
     /// What was lost on the way, where something was; `reasons` lists names and counts.
     fn lost(&self, events_and_frames: u64, reasons: &str) -> String;
 
+    /// How often an agent ended without being stopped, where one did.
+    fn unclean_ends(&self, times: u64) -> String;
+
     /// How many rows the table leaves out.
     fn more_rows(&self, rows: u64) -> String;
 

@@ -92,6 +92,14 @@ impl Wording for Turkish {
         )
     }
 
+    fn unclean_ends(&self, times: u64) -> String {
+        format!(
+            "Bir ajan {} kez elektrik kesintisi veya arıza nedeniyle yarıda kaldı: o ana ait olaylar eksik olabilir, \
+             kaç olay olduğu bilinmiyor.",
+            FIGURES.count(times)
+        )
+    }
+
     fn more_rows(&self, rows: u64) -> String {
         format!("{} satır daha ekteki dosyada yer alıyor.", FIGURES.count(rows))
     }

@@ -14,7 +14,7 @@ use super::cluster::{Fault, IN_FLIGHT};
 use crate::tables::{FrameId, Query, SeqRange, text};
 
 /// Each may be many pages, and all its rows are held until its turn has come.
-const PARTITIONS_AT_ONCE: usize = IN_FLIGHT / 4;
+pub(super) const PARTITIONS_AT_ONCE: usize = IN_FLIGHT / 4;
 
 pub(super) fn tail(text: &str) -> Result<Tail, Fault> {
     Tail::from_str(text).map_err(|_| Fault::column("tail"))

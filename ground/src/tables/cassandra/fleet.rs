@@ -16,6 +16,7 @@ use crate::tables::{AircraftRecord, KnownModel, KnownVersion, TablesError, limit
 pub(super) struct Fleet {
     put_tail: PreparedStatement,
     put_contact: PreparedStatement,
+    put_next_contact: PreparedStatement,
     put_online: PreparedStatement,
     put_release: PreparedStatement,
     put_model: PreparedStatement,
@@ -36,6 +37,7 @@ struct AircraftRow {
     model_version: Option<i64>,
     stream: Option<String>,
     cohort: Option<String>,
+    next_contact: Option<CqlTimestamp>,
 }
 
 impl Fleet {
@@ -45,7 +47,8 @@ impl Fleet {
             cluster.prepare(&cql).await
         };
         let aircraft = format!(
-            "SELECT tail, last_contact, online, release, model_version, stream, cohort FROM {{}}.{AIRCRAFT}"
+            "SELECT tail, last_contact, online, release, model_version, stream, cohort, next_contact \
+             FROM {{}}.{AIRCRAFT}"
         );
         let add_model = format!(
             "INSERT INTO {{}}.{MODELS} (model_version, cohort, bundle) VALUES (?, ?, ?) IF NOT EXISTS"
@@ -56,6 +59,7 @@ impl Fleet {
         Ok(Self {
             put_tail: cluster.prepare(&put_tail).await?,
             put_contact: put("last_contact").await?,
+            put_next_contact: put("next_contact").await?,
             put_online: put("online").await?,
             put_release: put("release").await?,
             put_model: put("model_version").await?,
@@ -72,11 +76,14 @@ impl Fleet {
     pub fn puts(&self, cluster: &Cluster, item: &AircraftRecord) -> Result<Vec<Request<'_>>, TablesError> {
         let tail = Bind::text(&item.tail);
         let mut puts = vec![Request::new(&self.put_tail, [tail.clone()])];
-        if let Some(contact) = item.last_contact {
+        for (statement, contact) in
+            [(&self.put_contact, item.last_contact), (&self.put_next_contact, item.next_contact)]
+        {
+            let Some(contact) = contact else { continue };
             let contact = limits::time("the time of a contact", contact)?;
             // The latest contact stays, whichever is written last.
             let written = Bind::BigInt(contact.0);
-            puts.push(Request::new(&self.put_contact, [written, contact.into(), tail.clone()]));
+            puts.push(Request::new(statement, [written, contact.into(), tail.clone()]));
         }
         // A status bears no time, so the one that came last counts.
         let now = Bind::BigInt(cluster.now());
@@ -143,6 +150,7 @@ impl AircraftRow {
             model: self.model_version.map(decode::model_version).transpose()?,
             stream: self.stream.map(|stream| decode::stream_id(&stream)).transpose()?,
             cohort: self.cohort,
+            next_contact: self.next_contact.map(time),
         })
     }
 }

@@ -44,7 +44,7 @@ use super::names::Names;
 use super::{
     AircraftRecord, Batch, GapRecord, KnownModel, KnownVersion, LossRecord, ModelReportRecord, Query,
     RateQuery, ScoredWindow, SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables,
-    TablesError,
+    TablesError, Totals,
 };
 use crate::config::TablesConfig;
 
@@ -137,7 +137,7 @@ impl Store {
         self.cluster.send_all(records).await?;
         self.cluster.send_partitions(aircraft).await?;
         self.replace(&windows, out).await?;
-        self.set_aside.store(&self.cluster, batch).await?;
+        out.set_aside_dropped += self.set_aside.store(&self.cluster, batch).await?;
         out.streams = self.streams.store(&self.cluster, &batch.progress).await?;
         Ok(())
     }
@@ -167,6 +167,11 @@ impl Tables for CassandraTables {
     fn scored_rows(&self, query: &Query) -> Result<Vec<TableRow>, TablesError> {
         let Store { cluster, calendar, rows, .. } = &self.store;
         self.wait("read rows", rows.rows(cluster, calendar, None, query))
+    }
+
+    fn totals(&self, table: Option<Table>, query: &Query) -> Result<Totals, TablesError> {
+        let Store { cluster, calendar, rows, .. } = &self.store;
+        self.wait("count rows", rows.totals(cluster, calendar, table, query))
     }
 
     fn recent_rates(&self, query: &RateQuery<'_>) -> Result<Vec<(UnixSeconds, Rate)>, TablesError> {

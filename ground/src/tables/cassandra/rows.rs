@@ -20,7 +20,7 @@ use super::cluster::{Cluster, Fault, Request};
 use super::decode::{self, time};
 use super::schema::INDEX;
 use crate::tables::names::{Names, WINDOWS};
-use crate::tables::{Query, RateQuery, Table, TableRow, limits, text};
+use crate::tables::{Query, RateQuery, Table, TableRow, Totals, limits, text};
 
 /// Days of an aircraft that are looked at side by side for its newest windows.
 const DAYS_AT_ONCE: usize = 4;
@@ -94,13 +94,7 @@ impl TableReader {
         Ok(Self { of_all: cluster.prepare(&of_all).await?, of_tail: cluster.prepare(&of_tail).await? })
     }
 
-    async fn partition(
-        &self,
-        cluster: &Cluster,
-        hour: UnixSeconds,
-        shard: i8,
-        tail: Option<&Tail>,
-    ) -> Result<Vec<TableRow>, Fault> {
+    fn request(&self, Partition { hour, shard, tail }: Partition<'_>) -> Request<'_> {
         let mut values = vec![hour.into(), Bind::TinyInt(shard)];
         let statement = match tail {
             Some(tail) => {
@@ -109,9 +103,42 @@ impl TableReader {
             }
             None => &self.of_all,
         };
-        let rows = cluster.read::<StoredRow>(Request::new(statement, values)).await?;
+        Request::new(statement, values)
+    }
+
+    async fn read(&self, cluster: &Cluster, partition: Partition<'_>) -> Result<Vec<TableRow>, Fault> {
+        let rows = cluster.read::<StoredRow>(self.request(partition)).await?;
         rows.into_iter().map(StoredRow::decode).collect()
     }
+
+    /// Holds no more than a page at a time.
+    async fn totals(
+        &self,
+        cluster: &Cluster,
+        partition: Partition<'_>,
+        query: &Query,
+    ) -> Result<Totals, Fault> {
+        let mut rows = pin!(cluster.stream::<StoredRow>(self.request(partition)).await?);
+        let (mut totals, mut last) = (Totals::default(), None);
+        while let Some(row) = rows.try_next().await? {
+            let row = row.decode()?;
+            if query.holds(row.start) {
+                // Rows of a window come one after the other.
+                let is_another = last.as_ref() != Some(&(row.start, row.tail.clone()));
+                totals = totals.and(Totals::of(&row, u64::from(is_another)));
+                last = Some((row.start, row.tail));
+            }
+        }
+        Ok(totals)
+    }
+}
+
+/// A partition of a table of rows, or of it what is an aircraft's.
+#[derive(Clone, Copy)]
+struct Partition<'q> {
+    hour: UnixSeconds,
+    shard: i8,
+    tail: Option<&'q Tail>,
 }
 
 impl RowReader {
@@ -144,17 +171,38 @@ impl RowReader {
         table: Option<Table>,
         query: &Query,
     ) -> Result<Vec<TableRow>, Fault> {
-        let reader = self.anomalies.iter().find(|(known, _)| Some(*known) == table);
-        let reader = reader.map_or(&self.windows, |(_, reader)| reader);
-        let tail = query.tail.as_ref();
+        let (reader, tail) = (self.reader(table), query.tail.as_ref());
         let hours = calendar.buckets(cluster, Kind::Rows, query).await?;
         let reads = partitions(hours, tail).map(|partition| async move {
             let (hour, shard) = partition?;
-            let rows = reader.partition(cluster, hour, shard, tail).await?;
+            let rows = reader.read(cluster, Partition { hour, shard, tail }).await?;
             Ok::<_, Fault>((hour, rows))
         });
         let key = |row: &TableRow| (row.tail.clone(), row.edr_point.clone(), row.description.clone());
         decode::read_newest(reads, query, |row| row.start, key).await
+    }
+
+    fn reader(&self, table: Option<Table>) -> &TableReader {
+        let reader = self.anomalies.iter().find(|(known, _)| Some(*known) == table);
+        reader.map_or(&self.windows, |(_, reader)| reader)
+    }
+
+    /// See [`crate::tables::Tables::totals`].
+    pub async fn totals(
+        &self,
+        cluster: &Cluster,
+        calendar: &Calendar,
+        table: Option<Table>,
+        query: &Query,
+    ) -> Result<Totals, Fault> {
+        let (reader, tail) = (self.reader(table), query.tail.as_ref());
+        let hours = calendar.buckets(cluster, Kind::Rows, query).await?;
+        let reads = partitions(hours, tail).map(|partition| async move {
+            let (hour, shard) = partition?;
+            reader.totals(cluster, Partition { hour, shard, tail }, query).await
+        });
+        let reads = reads.buffer_unordered(decode::PARTITIONS_AT_ONCE);
+        reads.try_fold(Totals::default(), async |sum, totals| Ok(sum.and(totals))).await
     }
 
     /// See [`crate::tables::Tables::recent_rates`].

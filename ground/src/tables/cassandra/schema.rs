@@ -4,7 +4,7 @@
 use crate::tables::names::Names;
 
 /// Written to `schema_info`; raised with every change a reader must know of.
-pub(super) const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 3;
 
 pub(super) const INDEX: &str = "window_index";
 pub(super) const BY_KEY: &str = "anomalies_by_key";
@@ -183,6 +183,7 @@ const OWN: &[Own] = &[
             ("model_version", "bigint"),
             ("stream", "text"),
             ("cohort", "text"),
+            ("next_contact", "timestamp"),
         ]],
     ),
     (

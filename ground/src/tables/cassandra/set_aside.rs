@@ -108,10 +108,10 @@ impl SetAsideStore {
         })
     }
 
-    /// Sets aside what a batch sets aside, and takes out what has become rows.
-    pub async fn store(&mut self, cluster: &Cluster, batch: &Batch) -> Result<(), Fault> {
+    /// Sets aside what a batch sets aside, and takes out what has become rows. Returns how much had to go again.
+    pub async fn store(&mut self, cluster: &Cluster, batch: &Batch) -> Result<u64, Fault> {
         if batch.set_aside.is_empty() && batch.recovered.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let known = self.entries_of_recovered(cluster, batch).await?;
         let mut again = BTreeSet::new();
@@ -165,7 +165,7 @@ impl SetAsideStore {
             Bind::text(&key.stream),
             Bind::BigInt(key.seq),
             Bind::text(&key.digest),
-            Bind::text(text::set_aside_reason(item.reason)),
+            Bind::text(item.reason.as_str()),
             model.map_or(Bind::Null, |version| Bind::BigInt(i64::from(version.0))),
             Bind::text(&item.message),
             limits::time("a time", item.at)?.into(),
@@ -234,7 +234,7 @@ impl SetAsideStore {
 
     /// Drops the oldest of what was set aside for an aircraft where there is too much of it. How much there is, a
     /// process looks up now and then, so that several together may go over the limit by what each has not looked up.
-    async fn trim(&mut self, cluster: &Cluster, items: &[SetAside]) -> Result<(), Fault> {
+    async fn trim(&mut self, cluster: &Cluster, items: &[SetAside]) -> Result<u64, Fault> {
         let mut full = BTreeSet::new();
         for item in items {
             let size = item.bytes.len() as u64 + SET_ASIDE_ROW_BYTES;
@@ -245,6 +245,7 @@ impl SetAsideStore {
                 full.insert(item.tail.clone());
             }
         }
+        let mut all_dropped = 0;
         for tail in full {
             let mut entries = self.entries_of(cluster, &tail).await?;
             // The newest first.
@@ -262,9 +263,10 @@ impl SetAsideStore {
             let waited = entries.iter().filter_map(|entry| Some((tail.clone(), entry.model_version?)));
             self.forget_awaited(cluster, waited.collect()).await?;
             let dropped = entries.len();
+            all_dropped += dropped as u64;
             tracing::error!(%tail, dropped, "dropped the oldest of what was set aside: there is too much of it");
         }
-        Ok(())
+        Ok(all_dropped)
     }
 
     pub async fn read(&self, cluster: &Cluster, query: &Query) -> Result<Vec<SetAside>, Fault> {

@@ -22,7 +22,7 @@ use super::names::{Names, WINDOWS};
 use super::{
     AircraftRecord, Batch, GapRecord, KnownModel, KnownVersion, LossRecord, ModelReportRecord, Query,
     RateQuery, ScoredWindow, SetAside, StoreOutcome, StreamStartRecord, StreamState, Table, TableRow, Tables,
-    TablesError,
+    TablesError, Totals,
 };
 use crate::config::TablesConfig;
 
@@ -187,6 +187,11 @@ impl Tables for SqliteTables {
 
     fn scored_rows(&self, query: &Query) -> Result<Vec<TableRow>, TablesError> {
         self.read("read rows", read::rows(&self.connection, WINDOWS, query))
+    }
+
+    fn totals(&self, table: Option<Table>, query: &Query) -> Result<Totals, TablesError> {
+        let name = table.map_or(WINDOWS, |table| self.names.of(table));
+        self.read("count rows", read::totals(&self.connection, name, query))
     }
 
     fn recent_rates(&self, query: &RateQuery<'_>) -> Result<Vec<(UnixSeconds, Rate)>, TablesError> {

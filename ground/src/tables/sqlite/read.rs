@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::convert::{self, bound_text};
 use crate::tables::{
     AircraftRecord, FrameId, GapRecord, KnownModel, KnownVersion, LossRecord, ModelReportRecord, Query,
-    RateQuery, SeqRange, SetAside, StreamStartRecord, StreamState, TableRow, names::WINDOWS, text,
+    RateQuery, SeqRange, SetAside, StreamStartRecord, StreamState, TableRow, Totals, names::WINDOWS, text,
 };
 
 type Read<T> = rusqlite::Result<T>;
@@ -25,16 +25,7 @@ fn select<T>(
     query: &Query,
     read: impl Fn(&Row<'_>) -> Read<T>,
 ) -> Read<Vec<T>> {
-    let time = order.first().copied().unwrap_or("rowid");
-    let bounds = [
-        ("tail =", query.tail.as_ref().map(ToString::to_string)),
-        (&*format!("{time} >="), query.since.map(bound_text)),
-        (&*format!("{time} <"), query.until.map(bound_text)),
-    ]
-    .map(|(condition, value)| value.map(|value| (format!("{condition} ?"), Value::Text(value))));
-    let (conditions, mut values): (Vec<String>, Vec<Value>) = bounds.into_iter().flatten().unzip();
-    let filter =
-        if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+    let (filter, mut values) = filter(order.first().copied().unwrap_or("rowid"), query);
     // The newest come first, so that a limit keeps them.
     let order = order.iter().map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", ");
     values.push(Value::Integer(query.limit.map_or(-1, i64::from)));
@@ -44,6 +35,46 @@ fn select<T>(
         statement.query_map(params_from_iter(values), |row| read(row))?.collect::<Read<Vec<_>>>()?;
     items.reverse();
     Ok(items)
+}
+
+/// The condition that a query is, and its values. `time` is the column of the time it is about.
+fn filter(time: &str, query: &Query) -> (String, Vec<Value>) {
+    let bounds = [
+        ("tail =", query.tail.as_ref().map(ToString::to_string)),
+        (&*format!("{time} >="), query.since.map(bound_text)),
+        (&*format!("{time} <"), query.until.map(bound_text)),
+    ]
+    .map(|(condition, value)| value.map(|value| (format!("{condition} ?"), Value::Text(value))));
+    let (conditions, values): (Vec<String>, Vec<Value>) = bounds.into_iter().flatten().unzip();
+    let filter =
+        if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+    (filter, values)
+}
+
+pub(super) fn totals(connection: &Connection, table: &str, query: &Query) -> Read<Totals> {
+    let (filter, values) = filter("start_time", query);
+    // No tail holds a blank, so that two windows are never taken for one.
+    let sql = format!(
+        "SELECT count(*) AS rows, count(DISTINCT tail || ' ' || start_time) AS windows,
+                coalesce(sum(anomaly_z), 0) AS z, coalesce(sum(anomaly_iforest), 0) AS forest,
+                coalesce(sum(anomaly_z AND anomaly_iforest), 0) AS confirmed,
+                coalesce(max(model_version), 0) AS model_version,
+                min(start_time) AS first_start, max(end_time) AS last_end
+         FROM \"{table}\" {filter}"
+    );
+    connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| {
+        let time = |column| convert::optional(row, column, |text: String| convert::read_time(&text));
+        Ok(Totals {
+            rows: convert::count(row, "rows")?,
+            windows: convert::count(row, "windows")?,
+            z: convert::count(row, "z")?,
+            forest: convert::count(row, "forest")?,
+            confirmed: convert::count(row, "confirmed")?,
+            model: convert::model_version(row)?,
+            from: time("first_start")?,
+            until: time("last_end")?,
+        })
+    })
 }
 
 pub(super) fn rows(connection: &Connection, table: &str, query: &Query) -> Read<Vec<TableRow>> {
@@ -195,6 +226,7 @@ pub(super) fn aircraft(connection: &Connection) -> Read<Vec<AircraftRecord>> {
             tail: convert::tail(row)?,
             last_contact: convert::optional(row, "last_contact", |text: String| convert::read_time(&text))?,
             online: row.get("online")?,
+            next_contact: convert::optional(row, "next_contact", |text: String| convert::read_time(&text))?,
             release: convert::optional(row, "release", |text: String| text::read_release(&text))?,
             model: row.get::<_, Option<u32>>("model_version")?.map(ModelVersion),
             stream: convert::optional(row, "stream", |text: String| text::read_stream(&text))?,

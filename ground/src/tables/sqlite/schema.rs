@@ -6,7 +6,7 @@ use crate::tables::TableRow;
 use crate::tables::names::Names;
 
 /// Written to `user_version`; raised with every change a reader must know of.
-pub(super) const SCHEMA_VERSION: i64 = 3;
+pub(super) const SCHEMA_VERSION: i64 = 4;
 
 /// A table of the ground's own: its name, groups of columns, and its primary key.
 type Own = (&'static str, &'static [&'static str], &'static str);
@@ -28,7 +28,7 @@ const OWN: [Own; 9] = [
         "aircraft",
         &[
             "tail TEXT NOT NULL, last_contact TEXT, online INTEGER, release TEXT, model_version INTEGER",
-            "stream TEXT, cohort TEXT",
+            "stream TEXT, cohort TEXT, next_contact TEXT",
         ],
         "tail",
     ),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::wire::FrameSeq;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -36,7 +37,7 @@ pub(super) fn batch(
             .prepare_cached("DELETE FROM set_aside WHERE tail = ?1 AND stream = ?2 AND seq = ?3")?
             .execute(params![tail, stream, seq])?;
     }
-    set_aside(connection, &batch.set_aside)?;
+    out.set_aside_dropped += set_aside(connection, &batch.set_aside)?;
     for item in &batch.aircraft {
         aircraft(connection, item)?;
     }
@@ -182,11 +183,12 @@ fn model_reports(connection: &Connection, batch: &Batch) -> Result<(), Fault> {
     Ok(())
 }
 
-fn set_aside(connection: &Connection, items: &[SetAside]) -> Result<(), Fault> {
+/// Returns how much had to go again.
+fn set_aside(connection: &Connection, items: &[SetAside]) -> Result<u64, Fault> {
     for item in items {
         let SetAsideKey { stream, seq, digest } = SetAsideKey::of(item)?;
         let model = item.reason.awaited_model().map(|version| version.0);
-        let (reason, at) = (text::set_aside_reason(item.reason), time_text("a time", item.at)?);
+        let (reason, at) = (item.reason.as_str(), time_text("a time", item.at)?);
         connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO set_aside
@@ -206,10 +208,10 @@ fn set_aside(connection: &Connection, items: &[SetAside]) -> Result<(), Fault> {
             ])?;
     }
     let tails: BTreeSet<&str> = items.iter().map(|item| item.tail.as_str()).collect();
-    tails.into_iter().try_for_each(|tail| trim_set_aside(connection, tail))
+    tails.into_iter().map(|tail| trim_set_aside(connection, tail)).sum()
 }
 
-fn trim_set_aside(connection: &Connection, tail: &str) -> Result<(), Fault> {
+fn trim_set_aside(connection: &Connection, tail: &str) -> Result<u64, Fault> {
     let dropped = connection
         .prepare_cached(
             "DELETE FROM set_aside WHERE rowid IN (
@@ -222,21 +224,26 @@ fn trim_set_aside(connection: &Connection, tail: &str) -> Result<(), Fault> {
     if dropped > 0 {
         tracing::error!(tail, dropped, "dropped the oldest of what was set aside: there is too much of it");
     }
-    Ok(())
+    Ok(dropped as u64)
 }
 
 fn aircraft(connection: &Connection, item: &AircraftRecord) -> Result<(), Fault> {
-    let contact = item.last_contact.map(|at| time_text("the time of a contact", at)).transpose()?;
+    let time = |at: UnixSeconds| time_text("the time of a contact", at);
+    let contact = item.last_contact.map(time).transpose()?;
+    let next_contact = item.next_contact.map(time).transpose()?;
     connection
         .prepare_cached(
-            "INSERT INTO aircraft VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO aircraft VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (tail) DO UPDATE SET
                  last_contact = max(coalesce(excluded.last_contact, last_contact), coalesce(last_contact, '')),
                  online = coalesce(excluded.online, online),
                  release = coalesce(excluded.release, release),
                  model_version = coalesce(excluded.model_version, model_version),
                  stream = coalesce(excluded.stream, stream),
-                 cohort = coalesce(excluded.cohort, cohort)",
+                 cohort = coalesce(excluded.cohort, cohort),
+                 next_contact = CASE
+                     WHEN excluded.next_contact > coalesce(next_contact, '') THEN excluded.next_contact
+                     ELSE next_contact END",
         )?
         .execute(params![
             item.tail.as_str(),
@@ -246,6 +253,7 @@ fn aircraft(connection: &Connection, item: &AircraftRecord) -> Result<(), Fault>
             item.model.map(|model| model.0),
             item.stream.map(|stream| stream.to_string()),
             item.cohort,
+            next_contact,
         ])?;
     Ok(())
 }

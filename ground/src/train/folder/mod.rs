@@ -1,18 +1,24 @@
 //! The model folder: `model.cwm`, `zscore_stats.csv`, `evaluation.json` or `import.json`, the key the bundle is signed
 //! with and those it was signed with before, and under `promoted` what was signed again for other aircraft.
 
+mod error;
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use cabinwatch_shared::fault_key::FaultKey;
-use cabinwatch_shared::model::{Limits, Model, ModelVersion, PublicKey, SignedBundle};
+use cabinwatch_shared::model::{Cohort, Limits, Model, ModelVersion, PublicKey, SignedBundle};
 use cabinwatch_shared::zscore::KeyStatistics;
+pub use error::FolderError;
 use serde::Serialize;
 
-use super::hand_overs::{HAND_OVERS_FILE, HandOverError, HandOvers};
+use super::hand_overs::{HAND_OVERS_FILE, HandOvers};
 use super::import::{ImportRecord, ImportedModel};
-use super::keys::{KeyError, SigningPair, public_hex, public_path, read_public};
+use super::keys::{SigningPair, public_hex, public_path, read_public};
 use super::{Evaluation, Training, reseal, stats_csv};
 use crate::config::ModelConfig;
 use crate::durable;
@@ -30,78 +36,6 @@ pub const IMPORT_FILE: &str = "import.json";
 pub const PROMOTED_FOLDER: &str = "promoted";
 /// The folder's own private key.
 pub const KEY_FILE: &str = "signing.key";
-
-/// Why a model folder cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    /// No folder given.
-    #[error("no model folder given: set model.dir or pass --model-dir")]
-    NoFolder,
-    /// No model yet.
-    #[error("there is no model in {}: {BUNDLE_FILE} is missing; `cabinwatch-ground retrain` makes it", .0.display())]
-    NoModel(PathBuf),
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The bundle is damaged or of another signer.
-    #[error("{} cannot be used: {source}; move it away if it is to be replaced", path.display())]
-    Bundle {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: cabinwatch_shared::model::BundleError,
-    },
-    /// The bundle cannot be signed again.
-    #[error("{} cannot be signed again: {source}", path.display())]
-    Reseal {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: super::BundleError,
-    },
-    /// All versions are used up.
-    #[error("{} has the last version there can be; start a new model folder", .0.display())]
-    LastVersion(PathBuf),
-    /// Another model came first.
-    #[error(
-        "{} has got another model while model {} was made, so nothing is replaced; run it again",
-        dir.display(),
-        version.0
-    )]
-    Overtaken {
-        /// The folder.
-        dir: PathBuf,
-        /// The version that is taken by now.
-        version: ModelVersion,
-    },
-    /// The key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The keys before it.
-    #[error(transparent)]
-    HandOver(#[from] HandOverError),
-    /// Statistics or evaluation do not encode.
-    #[error("cannot write {file}: {reason}")]
-    Encode {
-        /// The file.
-        file: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
-}
 
 /// A model folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +100,7 @@ impl ModelFolder {
     /// # Errors
     /// When a key or the bundle cannot be read, or the new key may not be used.
     pub fn hand_over_to(&self, new: SigningPair) -> Result<(Vec<u8>, ModelVersion), FolderError> {
+        let _lock = self.lock()?;
         let (old, _) = self.signing_pair()?;
         let (bundle, version) = (self.read_bundle()?, self.next_version()?);
         let mut hand_overs = self.hand_overs()?;
@@ -202,15 +137,25 @@ impl ModelFolder {
 
     /// Where the bundle lies that was last signed again for a cohort.
     #[must_use]
-    pub fn promoted_path(&self, cohort: &str) -> PathBuf {
-        self.dir.join(PROMOTED_FOLDER).join(cohort).with_added_extension("cwm")
+    pub fn promoted_path(&self, cohort: &Cohort) -> PathBuf {
+        self.dir.join(PROMOTED_FOLDER).join(cohort.as_str()).with_added_extension("cwm")
     }
 
     /// Puts a bundle there that was signed again for a cohort.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn write_promoted(&self, cohort: &str, bundle: &[u8]) -> Result<(), FolderError> {
+    /// When it cannot be written, or another process has given its version out since [`Self::next_version`].
+    pub fn write_promoted(
+        &self,
+        cohort: &Cohort,
+        version: ModelVersion,
+        bundle: &[u8],
+    ) -> Result<(), FolderError> {
+        let _lock = self.lock()?;
+        // It may be above the next one: the tables can know of versions that this folder does not.
+        if self.next_version()? > version {
+            return Err(self.overtaken(version));
+        }
         make_folder(&self.dir.join(PROMOTED_FOLDER))?;
         write_whole(&self.promoted_path(cohort), bundle)
     }
@@ -344,7 +289,6 @@ impl ModelFolder {
         bundle: &[u8],
         signer: PublicKey,
     ) -> Result<(), FolderError> {
-        make_folder(&self.dir)?;
         let statistics = stats_csv::write(statistics)
             .map_err(|error| FolderError::Encode { file: STATISTICS_FILE, reason: error.to_string() })?;
         let mut origin = serde_json::to_vec_pretty(origin)
@@ -353,7 +297,7 @@ impl ModelFolder {
         let _lock = self.lock()?;
         // Two models of one version would be told apart by nobody: neither by aircraft nor by the tables.
         if self.next_version()? != version {
-            return Err(FolderError::Overtaken { dir: self.dir.clone(), version });
+            return Err(self.overtaken(version));
         }
         write_whole(&self.dir.join(STATISTICS_FILE), &statistics)?;
         write_whole(&self.dir.join(origin_file), &origin)?;
@@ -365,10 +309,21 @@ impl ModelFolder {
         remove(&self.dir.join(other))
     }
 
-    /// Keeps other processes from putting a model here until the file is closed.
+    fn overtaken(&self, version: ModelVersion) -> FolderError {
+        FolderError::Overtaken { dir: self.dir.clone(), version }
+    }
+
+    /// Makes the folder, and keeps other processes from putting a model there until the file is closed.
     fn lock(&self) -> Result<File, FolderError> {
+        make_folder(&self.dir)?;
         let locked = File::open(&self.dir).and_then(|dir| dir.lock().map(|()| dir));
-        locked.map_err(|source| FolderError::Write { path: self.dir.clone(), source })
+        let locked = locked.map_err(|source| FolderError::Write { path: self.dir.clone(), source })?;
+        // Whoever writes here holds the lock, so nobody is at work on what is unfinished now.
+        for folder in [self.dir.clone(), self.dir.join(PROMOTED_FOLDER)] {
+            durable::sweep(&folder, Duration::ZERO, SystemTime::now())
+                .map_err(|source| FolderError::Write { path: folder, source })?;
+        }
+        Ok(locked)
     }
 }
 

@@ -1,0 +1,48 @@
+"""What lies in the agent's database, seen with other eyes than the agent's."""
+
+from dataclasses import dataclass
+
+QUERY = """python3 -c '
+import sqlite3
+database = sqlite3.connect("file:/var/lib/cabinwatch/agent.db?mode=ro", uri=True)
+for row in database.execute("{sql}"):
+    print(row[0])'"""
+# The first two bytes of a loss frame with the reason `unclean_end` (docs/wire-format.md).
+UNCLEAN_END = b"\x01\x0d"
+
+
+@dataclass
+class UncleanEnds:
+    """What one frame tells the ground: so many ends, between when and when, in seconds."""
+
+    count: int
+    since: int
+    until: int
+
+
+def query(machine, sql):
+    return machine.run(QUERY.format(sql=sql)).splitlines()
+
+
+def integrity(machine):
+    """What SQLite has against its file; nothing, when it is sound."""
+    found = query(machine, "PRAGMA integrity_check")
+    return [] if found == ["ok"] else [f"SQLite finds the database damaged: {found}"]
+
+
+def unclean_ends(machine):
+    """All that the outbox holds of them. In these tests nothing leaves it."""
+    frames = map(bytes.fromhex, query(machine, "SELECT hex(frame) FROM outbox ORDER BY seq"))
+    return [decode(frame[2:]) for frame in frames if frame.startswith(UNCLEAN_END)]
+
+
+def decode(body):
+    numbers, shift, number = [], 0, 0
+    for byte in body:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(number)
+            shift, number = 0, 0
+    count, since, until = numbers
+    return UncleanEnds(count, *((zigzag >> 1) ^ -(zigzag & 1) for zigzag in (since, until)))
