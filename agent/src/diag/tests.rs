@@ -316,7 +316,7 @@ fn where_nothing_works_the_bundle_says_so() {
 #[test]
 fn a_damaged_database_leaves_all_else_there() {
     let mut gateway = Gateway::new();
-    gateway.agent.stop();
+    gateway.agent.stop_folded();
     let path = gateway.agent.path();
     let mut bytes = fs::read(&path).expect("there");
     bytes.iter_mut().skip(5000).step_by(3).for_each(|byte| *byte ^= 0x5a);

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_damaged_one_tells_what_it_still_can() {
         let mut agent = Agent::start();
-        agent.stop();
+        agent.stop_folded();
         let path = agent.path();
         let mut bytes = fs::read(&path).expect("there");
         bytes.iter_mut().skip(4096).for_each(|byte| *byte = 0xa5);

@@ -133,7 +133,7 @@ fn a_stop_that_can_not_store_what_there_is_is_no_end_in_order() {
 #[test]
 fn a_damaged_database_does_not_hide_how_the_agent_ended() {
     let mut agent = Agent::start_working();
-    agent.stop();
+    agent.stop_folded();
     fs::write(agent.path(), b"junk".repeat(1000)).expect("written");
     agent.clock.advance(5);
     agent.kill_and_start();
