@@ -34,14 +34,10 @@ impl Fleet {
 
     fn aircraft(&mut self, tail: &str, cohort: Option<&str>, model: u32, stream: u64) {
         let record = AircraftRecord {
-            tail: tail.parse().expect("a tail"),
-            last_contact: None,
-            online: None,
-            next_contact: None,
-            release: None,
             model: Some(ModelVersion(model)),
             stream: Some(StreamId(stream)),
             cohort: cohort.map(str::to_owned),
+            ..AircraftRecord::of(tail.parse().expect("a tail"))
         };
         self.tables.commit(&Batch { aircraft: vec![record], ..Batch::default() }).expect("stored");
     }
