@@ -5,7 +5,8 @@ import re
 import shutil
 
 import pytest
-from places import HERE, ROOT, built, run
+from engine import boot
+from places import ROOT, built
 
 UNIT = ROOT / "cross/cabinwatch-agent.service"
 # Nobody listens there.
@@ -23,23 +24,12 @@ broker = "mqtt://127.0.0.1:9"
 @pytest.fixture(scope="module")
 def seen(engine, tmp_path_factory):
     """What try-agent.sh has written down on a machine of its own."""
-    root = tmp_path_factory.mktemp("service") / "root"
-    root.mkdir()
-    image = engine.stand_in("systemd", HERE / "images")
-    name = engine.podman("create", image, "true").stdout.split()[-1]
-    run("sh", "-c", f"'{engine.program}' export {name} | tar -x -C '{root}'", env=engine.environment)
-    engine.podman("rm", name)
+    root = engine.machine(tmp_path_factory.mktemp("service"))
     shutil.copy(built("cabinwatch-agent"), root / "usr/bin")
-    for unit in (UNIT, HERE / "machine/try-agent.service"):
-        shutil.copy(unit, root / "etc/systemd/system")
-    shutil.copy(HERE / "machine/try-agent.sh", root / "usr/local/bin")
-    (root / "etc/systemd/system/multi-user.target.wants/try-agent.service").symlink_to("../try-agent.service")
-    (root / "var/lib/cabinwatch-test").mkdir()
+    shutil.copy(UNIT, root / "etc/systemd/system")
     (root / "etc/cabinwatch").mkdir()
     (root / "etc/cabinwatch/agent.toml").write_text(CONFIG)
-    nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "--private-network"]
-    run("timeout", "--kill-after=30", "400", *nspawn, "-D", root, "--boot", timeout=460)
-    yield Seen(root / "var/lib/cabinwatch-test")
+    yield Seen(boot(root, "try-agent", seconds=400))
     shutil.rmtree(root)
 
 

@@ -31,7 +31,7 @@ pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
     let inputs = Rc::new(inputs);
     let link = link::start(config, path.clone(), queue.clone(), Arc::clone(&stop))?;
     engine.call_on_frames(link.waker());
-    engine.begin_work().map_err(|source| CommandError::store(&path, source))?;
+    engine = begin(engine).map_err(|source| CommandError::store(&path, source))?;
     let sources =
         sources::start(config, engine.cursors(), queue.clone(), engine.memory_full(), Arc::clone(&stop));
     let sources = match sources {
@@ -59,6 +59,16 @@ pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
     drop(attendant);
     tracing::info!("the agent has stopped");
     result.map_err(|source| CommandError::store(&path, source))
+}
+
+/// From here on, an end without a word is an unclean one. Also the first commit may find the database damaged.
+fn begin(mut engine: pipeline::Engine<SystemClock>) -> Result<pipeline::Engine<SystemClock>, StoreError> {
+    if let Err(error) = engine.begin_work() {
+        let StoreError::Corrupt(what) = error else { return Err(error) };
+        engine = engine.start_anew(what)?;
+        engine.begin_work()?;
+    }
+    Ok(engine)
 }
 
 /// Lets the engine work. A database that turns out damaged on the way is set aside like one that was at the start.

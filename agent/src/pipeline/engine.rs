@@ -120,11 +120,10 @@ impl<C: Clock> Engine<C> {
     pub fn start_anew(mut self, what: String) -> Result<Self, StoreError> {
         // The state takes note of what the group says besides its events, which are counted already.
         self.begin_change();
-        let memory = (!self.holding).then(|| Memory {
-            state: self.state,
-            stranded: self.stranded,
-            on_stored: self.on_stored,
-        });
+        // Before it works, it knows nothing that no source has still.
+        let works = self.queue.is_some() && !self.holding;
+        let memory =
+            works.then(|| Memory { state: self.state, stranded: self.stranded, on_stored: self.on_stored });
         let founded = Founded { announced: false, ..timing::founded(&self.clock, &self.settings.clock) };
         let Replaced { store, found, keys } = self.store.replace(what, founded)?;
         let mut engine = Self::with_store(self.path, self.settings, self.clock, self.stop, (store, found));
@@ -133,6 +132,7 @@ impl<C: Clock> Engine<C> {
         engine.heartbeat = self.heartbeat;
         engine.outage = self.outage;
         engine.leaving = self.leaving;
+        engine.queue = self.queue;
         engine.restore(Some(self.keeper))?;
         if let Some(memory) = memory.filter(|_| !engine.holding) {
             engine.take_over(memory, keys)?;

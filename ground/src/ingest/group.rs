@@ -147,16 +147,7 @@ impl<'a> Group<'a> {
     }
 
     fn aircraft(&mut self, tail: &Tail) -> &mut AircraftRecord {
-        self.aircraft.entry(tail.clone()).or_insert_with(|| AircraftRecord {
-            tail: tail.clone(),
-            last_contact: None,
-            online: None,
-            next_contact: None,
-            release: None,
-            model: None,
-            stream: None,
-            cohort: None,
-        })
+        self.aircraft.entry(tail.clone()).or_insert_with(|| AircraftRecord::of(tail.clone()))
     }
 
     fn open(&mut self, key: StreamKey) -> &mut OpenStream {

@@ -1,7 +1,7 @@
 //! What was promoted, when, and why against objections: a line of JSON each, in the model folder.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,10 @@ impl Journal {
         let write = || {
             let mut line = serde_json::to_vec(promotion)?;
             line.push(b'\n');
-            let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;
+            let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.0)?;
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            file.set_len(whole_lines(&text).len() as u64)?;
             file.write_all(&line)?;
             file.sync_all()?;
             // A new file's name is part of the folder: without it the line is there, and nobody finds it.
@@ -101,6 +104,11 @@ impl Journal {
                 reason,
             })
         };
-        text.lines().enumerate().map(parse).collect()
+        whole_lines(&text).lines().enumerate().map(parse).collect()
     }
+}
+
+/// A line without an end was cut off with the power: its promotion was not done.
+fn whole_lines(text: &str) -> &str {
+    &text[..text.rfind('\n').map_or(0, |end| end + 1)]
 }

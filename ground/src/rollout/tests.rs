@@ -34,14 +34,10 @@ impl Fleet {
 
     fn aircraft(&mut self, tail: &str, cohort: Option<&str>, model: u32, stream: u64) {
         let record = AircraftRecord {
-            tail: tail.parse().expect("a tail"),
-            last_contact: None,
-            online: None,
-            next_contact: None,
-            release: None,
             model: Some(ModelVersion(model)),
             stream: Some(StreamId(stream)),
             cohort: cohort.map(str::to_owned),
+            ..AircraftRecord::of(tail.parse().expect("a tail"))
         };
         self.tables.commit(&Batch { aircraft: vec![record], ..Batch::default() }).expect("stored");
     }
@@ -157,12 +153,8 @@ fn a_model_goes_on_when_enough_passed_and_none_failed() {
     assert!(matches!(tolerant.judge(&fleet.rollout()), Err(Objection::Failed { failed: 2, .. })));
 }
 
-#[test]
-fn the_journal_keeps_what_was_promoted_and_why() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let journal = Journal::of(dir.path());
-    assert_eq!(journal.read().expect("none yet"), []);
-    let promotion = Promotion {
+fn promotion() -> Promotion {
+    Promotion {
         at: "2026-11-21T10:00:00Z".to_owned(),
         from: "canary".to_owned(),
         from_version: 4,
@@ -171,11 +163,31 @@ fn the_journal_keeps_what_was_promoted_and_why() {
         numbers: Numbers { aircraft: 3, passed: 1, silent: 2, ..Numbers::default() },
         objection: Some("1 of 3".to_owned()),
         reason: Some("the \"other two\" are in the hangar".to_owned()),
-    };
+    }
+}
+
+#[test]
+fn the_journal_keeps_what_was_promoted_and_why() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let journal = Journal::of(dir.path());
+    assert_eq!(journal.read().expect("none yet"), []);
+    let promotion = promotion();
     journal.add(&promotion).expect("written");
     journal.add(&promotion).expect("written");
     assert_eq!(journal.read().expect("read"), [promotion.clone(), promotion]);
     std::fs::write(dir.path().join("promotions.jsonl"), "{}\n").expect("written");
     let error = journal.read().expect_err("refused").to_string();
     assert!(error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn half_a_line_that_a_power_cut_left_in_the_journal_spoils_no_other() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (journal, path) = (Journal::of(dir.path()), dir.path().join("promotions.jsonl"));
+    journal.add(&promotion()).expect("written");
+    let whole = std::fs::read_to_string(&path).expect("there");
+    std::fs::write(&path, format!("{whole}{}", &whole[..40])).expect("written");
+    assert_eq!(journal.read().expect("read"), [promotion()]);
+    journal.add(&promotion()).expect("written");
+    assert_eq!(journal.read().expect("read"), [promotion(), promotion()]);
 }

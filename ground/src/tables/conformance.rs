@@ -356,16 +356,7 @@ fn a_replay_leaves_newer_windows_as_they_are(tables: &mut dyn Tables) {
 }
 
 fn what_an_aircraft_does_not_say_stays_known(tables: &mut dyn Tables) {
-    let silent = AircraftRecord {
-        tail: "TC-JJA".parse().expect("a tail"),
-        last_contact: None,
-        online: None,
-        next_contact: None,
-        release: None,
-        model: None,
-        stream: None,
-        cohort: None,
-    };
+    let silent = AircraftRecord::of("TC-JJA".parse().expect("a tail"));
     let speaking = AircraftRecord {
         last_contact: Some(UnixSeconds(500)),
         online: Some(true),

@@ -70,14 +70,9 @@ pub(crate) fn everything() -> Batch {
         }],
         recovered: Vec::new(),
         aircraft: vec![AircraftRecord {
-            tail: tail.clone(),
             last_contact: Some(at),
-            online: None,
-            next_contact: None,
-            release: None,
-            model: None,
             stream: Some(stream),
-            cohort: None,
+            ..AircraftRecord::of(tail.clone())
         }],
         progress: vec![StreamProgress {
             tail: tail.clone(),

@@ -157,6 +157,23 @@ pub struct AircraftRecord {
     pub cohort: Option<String>,
 }
 
+impl AircraftRecord {
+    /// One of which nothing is known but its name.
+    #[must_use]
+    pub const fn of(tail: Tail) -> Self {
+        Self {
+            tail,
+            last_contact: None,
+            online: None,
+            next_contact: None,
+            release: None,
+            model: None,
+            stream: None,
+            cohort: None,
+        }
+    }
+}
+
 /// Why bytes were set aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SetAsideReason {

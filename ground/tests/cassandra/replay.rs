@@ -129,6 +129,22 @@ fn what_was_set_aside_for_another_reason_is_kept_and_no_longer_waited_for() {
     assert_eq!(tables.awaited_models().expect("read"), []);
 }
 
+/// What waited has lived its time, or a process died before it could say that nothing waits any more.
+#[test]
+fn a_model_that_nothing_waits_for_any_more_is_forgotten() {
+    let server = Server::shared();
+    let keyspace = server.keyspace("in_vain");
+    let mut tables = keyspace.made();
+    let model = cabinwatch_shared::model::ModelVersion(9);
+    let frame = crate::examples::everything().set_aside.remove(0);
+    let waiting = SetAside { reason: SetAsideReason::UnknownModel(model), ..frame };
+    tables.commit(&Batch { set_aside: vec![waiting.clone()], ..Batch::default() }).expect("stored");
+    keyspace.cql().run(&format!("DELETE FROM set_aside WHERE tail = '{}'", waiting.tail));
+    assert_eq!(tables.awaited_models().expect("read"), [model]);
+    assert_eq!(tables.awaiting_model(model, 9).expect("read"), []);
+    assert_eq!(tables.awaited_models().expect("read"), []);
+}
+
 #[test]
 fn no_more_is_set_aside_for_an_aircraft_than_there_is_room_for() {
     let server = Server::shared();

@@ -169,7 +169,10 @@ fn groups(text: &str, digits: usize, least: usize) -> Option<usize> {
         }
         at += 1;
     }
-    (count >= least && !text.get(at..)?.starts_with(char::is_alphanumeric)).then_some(at)
+    // What hangs on to the last group belongs to it.
+    let rest = text.get(at..)?;
+    let more = rest.find(|char: char| !char.is_alphanumeric()).unwrap_or(rest.len());
+    (count >= least).then_some(at + more)
 }
 
 /// A bare MAC address, a hash or a key: twelve hexadecimal digits or more, or a long run of mixed letters and digits.

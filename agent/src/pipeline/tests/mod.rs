@@ -162,7 +162,8 @@ impl Agent {
 
     /// What the daemon does when it finds its database damaged.
     pub(crate) fn start_anew(&mut self) {
-        let engine = self.engine.take().expect("it runs");
+        let mut engine = self.engine.take().expect("it runs");
+        engine.queue = Some(Rc::new(std::sync::mpsc::sync_channel(1).1));
         self.engine = Some(engine.start_anew("it is damaged".to_owned()).expect("made anew"));
     }
 

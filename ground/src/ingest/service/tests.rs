@@ -122,6 +122,16 @@ impl Ground {
         self.dir.path().join("tables.db")
     }
 
+    /// Lets every insert into a table fail, until the trigger `full` is dropped.
+    fn sabotage(&self, table: &str) -> rusqlite::Connection {
+        let saboteur = rusqlite::Connection::open(self.database()).expect("opened");
+        saboteur.busy_timeout(DEADLINE).expect("set");
+        let sabotage =
+            format!("CREATE TRIGGER full BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END");
+        saboteur.execute_batch(&sabotage).expect("made");
+        saboteur
+    }
+
     fn tables(&self) -> Box<dyn Tables> {
         tables::open(&self.config.tables.url, &self.config.tables).expect("opened")
     }
@@ -452,10 +462,7 @@ async fn nothing_is_acknowledged_while_the_tables_fail_and_all_is_once_they_work
     let plane = Plane::connect(&broker.url(), "TC-JJA").await;
     ground.start().await;
     send_until_committed(&plane, &spelled_window(1)).await;
-    let saboteur = rusqlite::Connection::open(ground.database()).expect("opened");
-    saboteur.busy_timeout(DEADLINE).expect("set");
-    let sabotage = "CREATE TRIGGER full BEFORE INSERT ON window_index BEGIN SELECT RAISE(ABORT, 'full'); END";
-    saboteur.execute_batch(sabotage).expect("made");
+    let saboteur = ground.sabotage("window_index");
     plane.send(message(7, 1, 2, &[spelled_window(2)])).await;
     eventually("attempts that fail", || (ground.summary.borrow().retries >= 2).then_some(())).await;
     assert_eq!(plane.acks.borrow().map(|ack| ack.seq.0), Some(1));
@@ -473,10 +480,7 @@ async fn huge_messages_do_not_pile_up_while_the_tables_fail_and_all_are_stored_o
     let plane = Plane::connect(&broker.url(), "TC-JJA").await;
     ground.start().await;
     send_until_committed(&plane, &spelled_window(1)).await;
-    let saboteur = rusqlite::Connection::open(ground.database()).expect("opened");
-    saboteur.busy_timeout(DEADLINE).expect("set");
-    let sabotage = "CREATE TRIGGER full BEFORE INSERT ON set_aside BEGIN SELECT RAISE(ABORT, 'full'); END";
-    saboteur.execute_batch(sabotage).expect("made");
+    let saboteur = ground.sabotage("set_aside");
     let receive_maximum = || ground.monitor.snapshot().receive_maximum;
     assert!(receive_maximum() > MESSAGES);
     for number in 0..MESSAGES {

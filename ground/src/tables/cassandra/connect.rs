@@ -64,7 +64,8 @@ pub(super) async fn connect(address: &Address, config: &TablesConfig) -> Result<
         (user, password) => builder = builder.user(user, password.unwrap_or_default()),
     }
     let failed = |message| TablesError::Open { place: address.to_string(), message };
-    // The driver bounds each step, but now and then goes on waiting after a connection that broke early.
+    // The driver's limit for connecting ends with TCP's part of it: it waits without end for a node that then says
+    // nothing, in the TLS handshake (scylla 1.9.0).
     let patience = 3 * (connect_timeout + seconds(config.request_timeout_seconds));
     match tokio::time::timeout(patience, builder.build()).await {
         Ok(session) => session.map_err(|error| failed(explain(&error, config))),
@@ -183,6 +184,24 @@ mod tests {
         assert!(error.is_usage(), "{error}");
         let error = error.to_string();
         assert!(error.contains("tables.ca_file") && error.contains("no certificate"), "{error}");
+    }
+
+    /// Such as one whose threads hang, or a port behind which something else listens.
+    #[tokio::test]
+    async fn a_node_that_takes_the_connection_and_says_nothing_is_given_up() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = silent.local_addr().expect("an address");
+        let address = Address::parse(&format!("cassandra://{address}/cabinwatch")).expect("an address");
+        for tls in [true, false] {
+            let config = TablesConfig {
+                tls,
+                connect_timeout_seconds: 1,
+                request_timeout_seconds: 1,
+                ..TablesConfig::default()
+            };
+            let error = connect(&address, &config).await.map(drop).expect_err("silence").to_string();
+            assert!(error.contains("no session after 6s"), "{error}");
+        }
     }
 
     #[test]

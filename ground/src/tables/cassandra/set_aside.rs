@@ -301,15 +301,21 @@ impl SetAsideStore {
         limit: u32,
     ) -> Result<Vec<SetAside>, Fault> {
         let version = i64::from(version.0);
-        let mut waiting = Vec::new();
+        let (mut waiting, mut in_vain) = (Vec::new(), BTreeSet::new());
         for (tail, _) in self.awaiting(cluster, version).await? {
             let room = (limit as usize).saturating_sub(waiting.len());
             if room == 0 {
                 break;
             }
-            let entries = self.entries_of(cluster, &tail).await?.into_iter();
-            waiting.extend(entries.filter(|entry| entry.model_version == Some(version)).take(room));
+            let mut entries = self.entries_of(cluster, &tail).await?;
+            entries.retain(|entry| entry.model_version == Some(version));
+            if entries.is_empty() {
+                in_vain.insert((tail, version));
+            }
+            waiting.extend(entries.into_iter().take(room));
         }
+        // Their time to live is over, or a process died between taking out the last of them and this.
+        self.forget_awaited(cluster, in_vain).await?;
         self.with_contents(cluster, waiting).await
     }
 }
