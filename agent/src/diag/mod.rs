@@ -103,7 +103,8 @@ impl Bundle {
     /// Gathers all there is.
     #[must_use]
     pub fn gather(known: &Known<'_>, machine: &Machine) -> Self {
-        let defaults = Config::default();
+        // The tail has no default, and the database is worth a look without it.
+        let defaults = Config { tail: "UNKNOWN".to_owned(), ..Config::default() };
         let config = known.loaded.as_ref().map_or(&defaults, |(config, _)| config);
         let mut bundle = Self::new(known, config, machine);
         bundle.settings(known, config);
@@ -121,8 +122,7 @@ impl Bundle {
         let at = machine.now;
         let stamp: String = at.to_string().chars().filter(|char| !matches!(char, '-' | ':')).collect();
         // A tail that was checked has no character that a path could not have.
-        let tail = if config.tail.is_empty() { "unknown" } else { &config.tail };
-        let name = format!("cabinwatch-diag-{tail}-{stamp}");
+        let name = format!("cabinwatch-diag-{}-{stamp}", config.tail);
         let mut bundle =
             Self { name, files: Vec::new(), problems: Vec::new(), scrubber: Scrubber::default(), at };
         bundle.problems.extend(secrets::learn(&mut bundle.scrubber, config, machine));
@@ -204,9 +204,6 @@ impl Bundle {
                 ));
             }
         }
-        if let Err(error) = Settings::from_config(config) {
-            self.problem(format!("setting {} makes no sense", error.key));
-        }
     }
 
     /// Rule files in place of the built-in ones: whether they can be used. Their texts are the engineer's own.
@@ -227,7 +224,10 @@ impl Bundle {
 
     /// What the commands show of the database.
     fn store(&mut self, config: &Config) {
-        let Ok(settings) = Settings::from_config(config) else { return };
+        let settings = match Settings::from_config(config) {
+            Ok(settings) => settings,
+            Err(error) => return self.problem(format!("setting {} makes no sense", error.key)),
+        };
         let snapshot = match Snapshot::take(config, &settings) {
             Ok(snapshot) => snapshot,
             Err(error) => return self.problem(format!("no status, windows and model: {error}")),
