@@ -10,6 +10,7 @@ use cabinwatch_shared::wire::{Committed, Frame};
 use super::clock::Clock;
 use super::closing::ClosedWindow;
 use super::engine::{Engine, HOUSEKEEPING};
+use super::state::owe_again;
 use super::windows::OpenWindow;
 use crate::store::{Change, Counter, ModelChange, Removal, StoreError};
 
@@ -204,11 +205,14 @@ impl<C: Clock> Engine<C> {
         if removal == Removal::default() {
             return Ok(());
         }
+        let told_no_more = self.store.losses_among(&removal)?;
         for (excess, count) in &removal.outbox.reasons {
             self.group.counts().add(Counter::Lost(excess.of_frames()), *count);
         }
         let keys_in_use = self.store.keys_in_memory();
+        owe_again(&mut self.state.unreported, &told_no_more);
         let change = Change { removal, keys_in_use, ..self.begin_change() };
-        self.write(change)
+        // What is owed again is in no group: only a checkpoint keeps it.
+        if told_no_more.is_empty() { self.write(change) } else { self.write_checkpoint(change) }
     }
 }

@@ -14,7 +14,7 @@ use cabinwatch_shared::wire::LossReason;
 
 use super::clock::Clock;
 use super::engine::Engine;
-use super::state::add_losses;
+use super::state::{add_losses, owe_again};
 use super::{Input, timing};
 use crate::sources::EventBatch;
 use crate::store::{Change, Counter, GroupWriter, Removal, Sacrifice, StoreError};
@@ -104,6 +104,7 @@ impl<C: Clock> Engine<C> {
             Ok(removal) if removal != Removal::default() => removal,
             Ok(_) | Err(_) => return Ok(false),
         };
+        let Ok(told_no_more) = self.store.losses_among(&removal) else { return Ok(false) };
         let frames = removal.outbox.gone.rows;
         let spared = removal.events.gone.rows + removal.windows.gone.rows;
         let mut lost = GroupWriter::default();
@@ -122,7 +123,9 @@ impl<C: Clock> Engine<C> {
             self.wait_out(error)?;
         }
         self.state.note([], &counts, change.at);
+        owe_again(&mut self.state.unreported, &told_no_more);
         if let Some(checkpoint) = &mut pending.checkpoint {
+            owe_again(&mut checkpoint.unreported, &told_no_more);
             add_losses(&mut checkpoint.unreported, &counts, change.at);
             checkpoint.counts.merge(&counts);
         }

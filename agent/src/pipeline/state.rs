@@ -195,10 +195,18 @@ pub fn add_losses(unreported: &mut BTreeMap<LossReason, LossSpan>, counts: &Coun
         .for_each(|(reason, count)| owe(unreported, reason, LossSpan { count, since: at, until: at }));
 }
 
+/// Takes back what frames were to tell that will never be sent.
+pub fn owe_again(unreported: &mut BTreeMap<LossReason, LossSpan>, losses: &[LossFrame]) {
+    for LossFrame { reason, count, since, until } in losses.iter().copied() {
+        owe(unreported, reason, LossSpan { count, since, until });
+    }
+}
+
 /// The ground is to be told.
 fn owe(unreported: &mut BTreeMap<LossReason, LossSpan>, reason: LossReason, span: LossSpan) {
     let LossSpan { count, since, until } = span;
     let owed = unreported.entry(reason).or_insert(LossSpan { count: 0, since, until });
     owed.count = owed.count.saturating_add(count);
+    owed.since = owed.since.min(since);
     owed.until = owed.until.max(until);
 }

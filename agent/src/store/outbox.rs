@@ -2,7 +2,9 @@
 //! it as lost.
 
 use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::{ClockTrust, Committed, Frame, FrameSeq, LossFrame, LossReason, StreamId};
+use cabinwatch_shared::wire::{
+    ClockTrust, Committed, Frame, FrameHead, FrameSeq, LossFrame, LossReason, StreamId,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
@@ -117,6 +119,23 @@ pub(super) fn frames(
         frames.push((seq, frame));
     }
     Ok(frames)
+}
+
+/// The losses that frames up to this number tell of.
+pub(super) fn losses(connection: &Connection, last: i64) -> Result<Vec<LossFrame>, StoreError> {
+    // No loss takes more bytes than this; windows take many times as many.
+    let sql = "SELECT frame FROM outbox WHERE seq <= ?1 AND length(frame) <= 64";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([last])?;
+    let mut losses = Vec::new();
+    while let Some(row) = rows.next()? {
+        let sealed: Vec<u8> = row.get(0)?;
+        let bytes = unseal(&sealed).unwrap_or_default();
+        if let Ok(Frame::Loss(loss)) = (FrameHead { seq: FrameSeq(0), bytes }).decode() {
+            losses.push(loss);
+        }
+    }
+    Ok(losses)
 }
 
 /// What goes under the number of a frame whose bytes are not those that were written: that it is lost.

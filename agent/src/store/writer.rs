@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cabinwatch_shared::fault_key::FaultKey;
 use cabinwatch_shared::time::UnixSeconds;
+use cabinwatch_shared::wire::LossFrame;
 use rusqlite::Connection;
 
 use super::change::{self, Change, Removal};
@@ -390,6 +391,14 @@ impl Store {
             events: oldest("events", "id", "stored", "body", self.held.events, &limits.events)?,
             windows: oldest("windows", "id", "closed", "body", self.held.windows, &limits.windows)?,
         })
+    }
+
+    /// What the frames that go were to tell the ground of losses: it must be told in others.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn losses_among(&self, removal: &Removal) -> Result<Vec<LossFrame>, StoreError> {
+        removal.outbox.through.map_or_else(|| Ok(Vec::new()), |last| outbox::losses(&self.connection, last))
     }
 
     /// Decides what goes to make room. Groups from `kept_from` on stay.

@@ -73,7 +73,13 @@ fn on_a_full_disk_stored_events_give_way_first_then_closed_windows_then_the_olde
     let newest = agent.engine().store.bounds().expect("bounds").newest.0;
     assert_eq!(newest, rows(&agent)[2] + lost, "every frame is there or counted");
     agent.pass(600);
+    let untold = agent.engine().state.unreported.get(&LossReason::Storage).map_or(0, |span| span.count);
     assert!(lost_to_storage(&agent) > 0, "and the ground hears of it");
+    assert_eq!(
+        lost_to_storage(&agent) + untold,
+        agent.counted(Counter::Lost(LossReason::Storage)),
+        "of all: what a frame told that went itself is told again"
+    );
     agent.restart();
     assert!(agent.counted(Counter::Lost(LossReason::Storage)) >= lost);
 }
