@@ -42,7 +42,7 @@ cross:  ## Builds the agent for aircraft: static programs for three processors, 
 cross-twice:  ## Builds all that once more, elsewhere, and demands the same bytes
 	@cross/twice.sh
 
-footprint:  ## Measures what the agent takes of a gateway (size, memory, processor, flash) against its targets
+footprint:  ## Measures what the agent takes of gateway and link (size, memory, flash, bytes) against its targets
 	@tests/scripts/setup.sh test
 	@tests/scripts/footprint.sh
 
