@@ -135,9 +135,9 @@ fn a_file_system_without_inodes_costs_no_event_not_even_across_a_restart() {
     for kill in [true, false] {
         let agent = &mut fleet.aircraft[0].agent;
         if kill {
-            agent.kill()
+            agent.kill();
         } else {
-            agent.stop()
+            agent.stop();
         }
         // The socket's inode is free for a moment; nobody else takes it.
         agent.start();
