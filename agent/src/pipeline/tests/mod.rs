@@ -31,6 +31,7 @@ use super::clock::Clock;
 use super::{Engine, Input, OfferedModel, Settings};
 use crate::config::Config;
 use crate::sources::EventBatch;
+use crate::store::lock::tests::patiently;
 use crate::store::{BootId, Counter, Reader};
 
 /// A start of a window, and where the tests' wall clock stands at first.
@@ -160,9 +161,9 @@ impl Agent {
     /// Ends the process without a word, as far as one process can: what was not committed is gone.
     pub(crate) fn restart(&mut self) {
         self.stop();
-        let (settings, clock) = (self.settings.clone(), self.clock.clone());
-        let engine = Engine::open(self.path(), settings, clock, Arc::clone(&self.stop));
-        self.engine = Some(engine.expect("opens"));
+        self.engine = Some(patiently(|| {
+            Engine::open(self.path(), self.settings.clone(), self.clock.clone(), Arc::clone(&self.stop))
+        }));
     }
 
     pub(crate) fn take(&mut self, input: Input) {
