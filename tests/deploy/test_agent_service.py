@@ -83,7 +83,7 @@ def test_neither_a_link_that_is_down_nor_a_full_disk_is_a_hang(seen):
     unit = seen.unit("full")
     assert (unit["NRestarts"], unit["SubState"]) == ("0", "running"), seen.text("log")
     # The disk was full indeed, and the link down.
-    assert "database or disk is full" in seen.text("journal-full")
+    assert int(seen.text("room-full")) == 0
     assert "the link is down" in seen.text("journal-full")
     assert seen.stored("after-full") == 5000
 

@@ -150,10 +150,15 @@ impl State {
         self.counts.merge(counts);
     }
 
-    /// Counts a loss that is in no group.
+    /// Counts a loss that is in no group, and that has lasted until now.
     pub fn lose(&mut self, reason: LossReason, span: LossSpan) {
         self.counts.add(Counter::Lost(reason), span.count);
         owe(&mut self.unreported, reason, span);
+        // Without a time of day, an earlier boot's estimate of its own start may be later than this one's.
+        if let Some(owed) = self.unreported.get_mut(&reason) {
+            owed.until = span.until;
+            owed.since = owed.since.min(span.until);
+        }
     }
 
     /// How far event time had come when the state was stored.

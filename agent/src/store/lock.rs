@@ -69,15 +69,29 @@ impl Lock {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
+    use std::time::Duration;
 
     use tempfile::TempDir;
 
     use super::*;
 
+    /// Tries again while the lock is taken: a program that another test starts at this moment holds, until it really
+    /// runs, all files that were open here.
+    pub(crate) fn patiently<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        for _ in 0..1000 {
+            match open() {
+                Err(StoreError::Busy(_)) => std::thread::sleep(Duration::from_millis(10)),
+                opened => return opened,
+            }
+        }
+        open()
+    }
+
     fn take(folder: &TempDir) -> Lock {
-        Lock::take(folder.path().join("agent.db.lock"), &folder.path().join("agent.db")).expect("taken")
+        let (lock, database) = (folder.path().join("agent.db.lock"), folder.path().join("agent.db"));
+        patiently(|| Lock::take(lock.clone(), &database)).expect("taken")
     }
 
     #[test]

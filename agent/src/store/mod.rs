@@ -17,7 +17,7 @@ mod error;
 mod examine;
 mod founding;
 mod group;
-mod lock;
+pub(crate) mod lock;
 mod log;
 mod models;
 mod outbox;

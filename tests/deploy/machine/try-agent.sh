@@ -98,6 +98,7 @@ systemctl restart "$UNIT"
 dd if=/dev/zero of="$STATE/filler" bs=4k
 send hostapd 4897
 sleep 10
+df --output=avail "$STATE" | tail -n 1 >room-full
 note full
 look full
 journalctl --unit "$UNIT" >journal-full

@@ -149,6 +149,8 @@ fn without_a_time_of_day_the_end_is_told_once_there_is_one() {
     agent.commit();
     agent.stop();
     agent.clock.boot_showing(0);
+    // This boot takes longer than the next.
+    agent.clock.advance(30);
     agent.kill_and_start();
     // Power is cut once more before the clock is set.
     agent.stop();

@@ -33,6 +33,7 @@ use super::clock::Clock;
 use super::{Engine, Input, OfferedModel, Settings};
 use crate::config::Config;
 use crate::sources::EventBatch;
+use crate::store::lock::tests::patiently;
 use crate::store::{BootId, Counter, Reader, StoreError};
 
 /// A start of a window, and where the tests' wall clock stands at first.
@@ -181,8 +182,9 @@ impl Agent {
 
     pub(crate) fn try_restart(&mut self) -> Result<(), StoreError> {
         self.stop();
-        let (settings, clock) = (self.settings.clone(), self.clock.clone());
-        self.engine = Some(Engine::open(self.path(), settings, clock, Arc::clone(&self.stop))?);
+        let open =
+            || Engine::open(self.path(), self.settings.clone(), self.clock.clone(), Arc::clone(&self.stop));
+        self.engine = Some(patiently(open)?);
         Ok(())
     }
 

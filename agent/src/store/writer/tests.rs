@@ -1,6 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::lock::tests::patiently;
 use crate::store::{GroupHead, GroupWriter, LoggedEvent};
 
 impl Store {
@@ -34,7 +35,7 @@ const NOW: UnixSeconds = UnixSeconds(1_795_248_600);
 const DNS: FaultKey<'static> = FaultKey { edr_point: "DNS", description: "refused" };
 
 fn open(folder: &TempDir) -> Store {
-    Store::open(&folder.path().join("agent.db"), NOW).expect("opens").0
+    patiently(|| Store::open(&folder.path().join("agent.db"), NOW)).expect("opens").0
 }
 
 fn group_of(store: &mut Store, key: FaultKey<'_>) -> Change {
