@@ -60,14 +60,9 @@ fn header(name: &str, size: usize, at: UnixSeconds) -> [u8; BLOCK] {
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     out.extend(miniz_oxide::deflate::compress_to_vec(content, LEVEL));
-    out.extend(crc32(content).to_le_bytes());
+    out.extend(crc32fast::hash(content).to_le_bytes());
     out.extend((content.len() as u32).to_le_bytes());
     out
-}
-
-fn crc32(content: &[u8]) -> u32 {
-    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-    !content.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
 #[cfg(test)]
@@ -83,11 +78,6 @@ mod tests {
             File { name: "a/block.txt".to_owned(), content: vec![b'x'; BLOCK] },
             File { name: "a/long.txt".to_owned(), content: b"0123456789".repeat(9_999) },
         ]
-    }
-
-    #[test]
-    fn the_checksum_is_the_one_of_gzip() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]
