@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::wire::{LinkState, Topic, WireError};
-use cabinwatch_tls::{ClientFiles, Login, PemFile};
+use cabinwatch_tls::{ClientFiles, ForgetfulStore, Login, PemFile};
 use rumqttc::{
     AckMode, Broker, ConnectionError, LastWill, LastWillProperties, MqttOptions, NetworkOptions, QoS,
     TopicAliasPolicy, Transport,
@@ -15,7 +15,7 @@ use rumqttc::{
 use tokio::net::TcpStream;
 
 use super::LinkError;
-use super::memory::{ForgetfulStore, TlsMemory};
+use super::memory::TlsMemory;
 use crate::config::{Config, LinkConfig, LinkMode};
 
 /// Room for the topic and the properties around a model bundle.
@@ -107,7 +107,7 @@ pub(super) fn mqtt_options(
         .set_keep_alive(link.keep_alive_seconds)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_SECONDS))
-        .set_session_store(ForgetfulStore::new(&client_id, SESSION_SECONDS, MAX_IN_FLIGHT))
+        .set_session_store(ForgetfulStore::new(&client_id, SESSION_SECONDS, Some(MAX_IN_FLIGHT)))
         .set_socket_connector(connect)
         .set_ack_mode(AckMode::Manual)
         .set_receive_maximum(Some(MODELS_AT_ONCE))

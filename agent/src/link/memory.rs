@@ -2,13 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use cabinwatch_tls::{ClientFiles, TlsError};
-use rumqttc::{
-    PersistedAckMode, PersistedSession, SessionStore, SessionStoreError, SessionStoreKey, TlsConfiguration,
-};
+use rumqttc::TlsConfiguration;
 
 /// The TLS configuration, with the broker's tickets in it: a handshake that resumes carries no certificates, which
 /// is half of its bytes.
@@ -35,49 +32,6 @@ impl TlsMemory {
 
 fn read(path: &Path) -> Option<Vec<u8>> {
     fs::read(path).ok()
-}
-
-/// Says that the connection before left a session with nothing under way.
-///
-/// The broker keeps our subscriptions, so that it hands out the model once and not with each connection. Without a
-/// store the client refuses such a session, or takes part in it without the right to publish at QoS 1. An empty one is
-/// the truth that matters: what the broker had not confirmed is in the outbox, and what we had not confirmed comes
-/// again.
-#[derive(Debug)]
-pub(super) struct ForgetfulStore(PersistedSession);
-
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
-
-impl ForgetfulStore {
-    /// The client refuses a session unless these are its own settings.
-    pub(super) fn new(client_id: &str, session_seconds: u32, in_flight: u16) -> Self {
-        Self(PersistedSession {
-            format_version: 1,
-            client_id: client_id.to_owned(),
-            clean_start: false,
-            session_expiry_interval: Some(session_seconds),
-            outgoing_inflight_upper_limit: Some(in_flight),
-            ack_mode: PersistedAckMode::Manual,
-            last_pkid: 0,
-            last_puback: 0,
-            replay: Vec::new(),
-            incoming_qos2: Vec::new(),
-        })
-    }
-}
-
-impl SessionStore for ForgetfulStore {
-    fn load<'a>(&'a self, _: &'a SessionStoreKey) -> Answer<'a, Option<PersistedSession>> {
-        Box::pin(async { Ok(Some(self.0.clone())) })
-    }
-
-    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> Answer<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> Answer<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ pub mod fleet;
 mod options;
 mod publish;
 mod refusal;
-mod session;
 
 pub use connection::{Connection, Delivery, Ending, LinkEvent};
 pub use consumer::Consumer;

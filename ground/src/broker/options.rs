@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cabinwatch_shared::wire::MAX_MESSAGE_BYTES;
-use cabinwatch_tls::{ClientFiles, PemFile, TlsError};
+use cabinwatch_tls::{ClientFiles, ForgetfulStore, PemFile, TlsError};
 use rumqttc::{AckMode, IncomingPacketSizeLimit, MqttOptions, TlsConfiguration, Transport};
 use url::Url;
 
 use super::consumer::Consumer;
-use super::session::ForgetfulStore;
 use crate::config::BrokerConfig;
 
 /// The environment variable a password may stand in.
@@ -67,7 +66,7 @@ pub fn consumer_options(
         options
             .set_clean_start(false)
             .set_session_expiry_interval(Some(SESSION_SECONDS))
-            .set_session_store(ForgetfulStore::new(client_id, SESSION_SECONDS));
+            .set_session_store(ForgetfulStore::new(client_id, SESSION_SECONDS, None));
     }
     Ok(options)
 }

@@ -3,12 +3,14 @@
 //! Settings name PEM files; [`client_config`] makes of them what rustls wants, with ring as the one implementation of
 //! cryptography. What can be wrong with a file is an error that names the setting and the file. What only the other
 //! side can judge comes out during the handshake, as an error deep inside the client's; [`explain`] finds it there and
-//! says in a sentence what to check. [`explain_connection`] does so for all that keeps an MQTT client out.
+//! says in a sentence what to check. [`explain_connection`] does so for all that keeps an MQTT client out, and
+//! [`ForgetfulStore`] lets one go on in a session that the broker has kept.
 #![forbid(unsafe_code)]
 
 mod connection;
 mod error;
 mod refusal;
+mod session;
 
 use std::env;
 use std::fs;
@@ -21,6 +23,7 @@ pub use refusal::explain;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+pub use session::ForgetfulStore;
 
 /// A file and the setting that names it, as errors name both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

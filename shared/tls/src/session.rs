@@ -1,28 +1,31 @@
-//! What the client remembers of a session from the process before: nothing, and that is enough.
+//! What an MQTT client remembers of the session before: nothing, and that is enough.
 
 use std::pin::Pin;
 
 use rumqttc::{PersistedAckMode, PersistedSession, SessionStore, SessionStoreError, SessionStoreKey};
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
-
-/// Says that the process before left a session with nothing under way.
+/// Says that the connection or process before left a session with nothing under way.
 ///
 /// Without a store the client refuses a session that the broker kept, or (with the policy that allows it) takes
-/// part in it without the right to publish at QoS 1 or to subscribe. An empty session is the truth that matters
-/// here: what came in and was not acknowledged comes again from the broker, and the acknowledgements that were
-/// going out are made anew from the tables.
+/// part in it without the right to publish at QoS 1 or to subscribe. An empty session is the truth that matters on both
+/// sides: what came in and was not acknowledged comes again from the broker, and what was going out is made anew from
+/// the aircraft's outbox, or the ground's tables.
 #[derive(Debug)]
-pub(super) struct ForgetfulStore(PersistedSession);
+pub struct ForgetfulStore(PersistedSession);
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
 
 impl ForgetfulStore {
-    pub fn new(client_id: &str, session_seconds: u32) -> Self {
+    /// The client refuses a session unless these are its own settings: the broker keeps it for so many seconds, and so
+    /// many messages may be in flight. Messages that come in are acknowledged by hand.
+    #[must_use]
+    pub fn new(client_id: &str, session_seconds: u32, in_flight: Option<u16>) -> Self {
         Self(PersistedSession {
             format_version: 1,
             client_id: client_id.to_owned(),
             clean_start: false,
             session_expiry_interval: Some(session_seconds),
-            outgoing_inflight_upper_limit: None,
+            outgoing_inflight_upper_limit: in_flight,
             ack_mode: PersistedAckMode::Manual,
             last_pkid: 0,
             last_puback: 0,
