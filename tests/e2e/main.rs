@@ -16,6 +16,7 @@ mod kill;
 mod link;
 mod mosquitto;
 mod operations;
+mod overload;
 mod readme;
 mod rollout;
 mod smtp;

@@ -16,7 +16,7 @@ readonly LOG
 trap 'rm -f "$LOG"' EXIT
 # What is run, in this order: cheap and telling first, then what needs the programs.
 readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs diag readme demo
-    operations smtp kill clock storage-faults link mosquitto rollout cassandra hdfs faults cross deploy service)
+    operations smtp kill clock storage-faults overload link mosquitto rollout cassandra hdfs faults cross deploy service)
 
 passed=0
 failed=0
@@ -85,6 +85,7 @@ stage_cross() {
 stage_kill() { end_to_end kill; }
 stage_clock() { end_to_end clock; }
 stage_storage-faults() { end_to_end storage_faults; }
+stage_overload() { end_to_end overload; }
 stage_link() { end_to_end link; }
 stage_mosquitto() { end_to_end mosquitto; }
 stage_rollout() { end_to_end rollout; }

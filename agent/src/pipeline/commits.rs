@@ -12,7 +12,7 @@ use super::closing::ClosedWindow;
 use super::engine::{Engine, HOUSEKEEPING};
 use super::state::owe_again;
 use super::windows::OpenWindow;
-use crate::store::{Change, Counter, ModelChange, Removal, StoreError};
+use crate::store::{Change, Counter, Excess, ModelChange, Removal, StoreError};
 
 /// A start replays at most about this much of the log.
 const CHECKPOINT_BYTES: u64 = 1 << 20;
@@ -209,6 +209,10 @@ impl<C: Clock> Engine<C> {
         for (excess, count) in &removal.outbox.reasons {
             self.group.counts().add(Counter::Lost(excess.of_frames()), *count);
         }
+        // The log has no limit of rows of its own: these go because they name too many keys.
+        let crowded_out = removal.events.reasons.iter().filter(|(excess, _)| *excess == Excess::Rows);
+        let crowded_out = crowded_out.map(|(_, groups)| groups).sum();
+        self.group.counts().add(Counter::GaveWay, crowded_out);
         let keys_in_use = self.store.keys_in_memory();
         owe_again(&mut self.state.unreported, &told_no_more);
         let change = Change { removal, keys_in_use, ..self.begin_change() };

@@ -27,6 +27,7 @@ mod start;
 mod syslog;
 mod tail;
 mod taker;
+mod udp;
 
 pub use batch::{Cursor, DatedBy, EventBatch};
 pub use clock::now;

@@ -1,14 +1,13 @@
 //! Syslog datagrams, RFC 5424 and RFC 3164, on unix sockets and on UDP of the loopback interface.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use cabinwatch_shared::wire::LossReason;
-use nix::sys::socket::{setsockopt, sockopt};
 
 use super::EventBatch;
 use super::clock::now;
@@ -16,9 +15,7 @@ use super::lines;
 use super::log_lines::{SharedInterpreter, take_line};
 use super::outlet::{BATCH_EVENTS, Fault, LINGER, Leaving, Outlet, STOP_CHECK};
 use super::socket::{bind_unix, wait_readable};
-
-/// UDP drops what finds no room, so there is room for a burst.
-const UDP_BUFFER_BYTES: usize = 1 << 20;
+use super::udp::{Received, UdpReceiver};
 
 /// Where syslog messages come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,27 +35,22 @@ impl SyslogAddress {
     fn open(&self) -> io::Result<SyslogSocket> {
         match self {
             Self::Unix(path) => Ok(SyslogSocket::Unix(bind_unix(path)?)),
-            Self::Udp(address) => {
-                let socket = UdpSocket::bind(address)?;
-                socket.set_nonblocking(true)?;
-                // The kernel may grant less; less is what there is then.
-                let _ = setsockopt(&socket, sockopt::RcvBuf, &UDP_BUFFER_BYTES);
-                Ok(SyslogSocket::Udp(socket))
-            }
+            Self::Udp(address) => Ok(SyslogSocket::Udp(UdpReceiver::bind(*address)?)),
         }
     }
 }
 
 enum SyslogSocket {
     Unix(UnixDatagram),
-    Udp(UdpSocket),
+    Udp(UdpReceiver),
 }
 
 impl SyslogSocket {
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         match self {
-            Self::Unix(socket) => socket.recv(buffer),
-            Self::Udp(socket) => socket.recv(buffer),
+            // The sender waits where there is no room.
+            Self::Unix(socket) => Ok(Received { length: socket.recv(buffer)?, dropped: 0 }),
+            Self::Udp(socket) => socket.receive(buffer),
         }
     }
 }
@@ -80,7 +72,7 @@ pub(super) fn run(
     outlet: &Outlet,
 ) -> Result<(), Fault> {
     let fault = |what: &str| Fault::io(format!("{what} it"));
-    let socket = address.open().map_err(fault("cannot open"))?;
+    let mut socket = address.open().map_err(fault("cannot open"))?;
     let mut batch = EventBatch::default();
     let mut since: Option<Instant> = None;
     let mut leaving = Leaving::new(outlet);
@@ -96,9 +88,12 @@ pub(super) fn run(
             leaving.look()?;
         }
         match socket.receive(&mut buffer) {
-            Ok(length) => {
+            Ok(Received { length, dropped }) => {
                 since.get_or_insert_with(Instant::now);
                 taken += 1;
+                if dropped > 0 {
+                    batch.lose(LossReason::QueueFull, dropped);
+                }
                 let message = buffer.get(..length).filter(|_| length <= max_bytes);
                 let line =
                     message.ok_or(LossReason::TooLong).and_then(|message| lines::text(unframed(message)));

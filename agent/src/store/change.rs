@@ -111,6 +111,8 @@ impl Change {
 pub(super) struct Outcome {
     /// Frames the ground has stored; none where its word was about another stream.
     pub acknowledged: Option<Held>,
+    /// Keys that went with the groups that named them.
+    pub keys_gone: u64,
 }
 
 /// Does it all, within the caller's transaction. `last_group` is the newest group in the log, this one included.
@@ -143,8 +145,8 @@ pub(super) fn apply(
         Some(committed) => outbox::acknowledge(connection, committed)?,
         None => None,
     };
-    remove_counted(connection, &change.removal)?;
-    Ok(Outcome { acknowledged })
+    let keys_gone = remove_counted(connection, &change.removal)?;
+    Ok(Outcome { acknowledged, keys_gone })
 }
 
 fn write_log(
@@ -195,11 +197,9 @@ fn remove_sent_and_seen(connection: &Connection, removal: &Removal) -> Result<()
     Ok(())
 }
 
-/// Groups, and the keys that only they name: last, when it is known which keys are in use.
-fn remove_counted(connection: &Connection, removal: &Removal) -> Result<(), StoreError> {
-    if let Some(through) = removal.events.through {
-        connection.execute("DELETE FROM events WHERE id <= ?1", [through])?;
-        connection.execute("DELETE FROM keys WHERE last_group <= ?1", [through])?;
-    }
-    Ok(())
+/// Groups, and the keys that only they name: last, when it is known which keys are in use. Says how many keys those are.
+fn remove_counted(connection: &Connection, removal: &Removal) -> Result<u64, StoreError> {
+    let Some(through) = removal.events.through else { return Ok(0) };
+    connection.execute("DELETE FROM events WHERE id <= ?1", [through])?;
+    Ok(connection.execute("DELETE FROM keys WHERE last_group <= ?1", [through])? as u64)
 }

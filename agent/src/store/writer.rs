@@ -1,27 +1,32 @@
-//! The one writing connection.
+//! The one writing connection: opening it, what is read through it, and its transactions. What must go of the tables is in
+//! [`limits`], the room they have in [`space`].
+
+mod limits;
+mod space;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use cabinwatch_shared::fault_key::FaultKey;
-use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::LossFrame;
 use rusqlite::Connection;
 
-use super::change::{self, Change, Removal};
+use super::change::{self, Change};
 use super::checkpoint::Checkpoint;
 use super::dictionary::{Dictionary, KeyEntry};
-use super::founding::{self, Found, Founded, beside};
+use super::founding::{self, Found, Founded};
 use super::group::KeyId;
 use super::lock::Lock;
 use super::log::{KeyNames, LoggedGroup};
 use super::models::{self, Slot, StoredModel};
 use super::outbox::{self, OutboxBounds};
-use super::retention::{Candidate, Held, Limits, Plan, plan};
+use super::retention::Held;
 use super::room::{self, Room};
 use super::seal::{SEAL_BYTES, unseal};
 use super::{StoreError, log, schema};
 use crate::model::ModelMemory;
+
+use self::limits::HeldByTable;
+pub use self::limits::{Retention, Sacrifice};
 
 /// A new database in place of a damaged one.
 #[derive(Debug)]
@@ -32,44 +37,6 @@ pub struct Replaced {
     pub found: Found,
     /// The keys that were in memory.
     pub keys: Vec<KeyEntry>,
-}
-
-/// How much of each table may stay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Frames on their way.
-    pub outbox: Limits,
-    /// The log of events, as far as a checkpoint covers it.
-    pub events: Limits,
-    /// Closed windows.
-    pub windows: Limits,
-}
-
-/// What may go to make room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sacrifice {
-    /// Stored events: they are counted in windows already.
-    Events,
-    /// Closed windows: they travel as frames.
-    Windows,
-    /// Frames that the ground has not got yet.
-    Frames,
-}
-
-impl Sacrifice {
-    /// What can best be spared comes first.
-    pub const IN_ORDER: [Self; 3] = [Self::Events, Self::Windows, Self::Frames];
-}
-
-/// What goes at a time to make room, of history and of what the ground has not got yet.
-const SACRIFICE_BYTES: u64 = 128 << 10;
-const SACRIFICE_FRAME_BYTES: u64 = 16 << 10;
-
-#[derive(Clone, Copy, Debug, Default)]
-struct HeldByTable {
-    outbox: Held,
-    events: Held,
-    windows: Held,
 }
 
 /// The database, open for writing. There is one per process, and a lock file sees to it that there is one process.
@@ -141,46 +108,6 @@ impl Store {
         Ok(store)
     }
 
-    /// Keeps this much of the file free from now on, as long as the disk has room for it.
-    pub fn keep_free(&mut self, bytes: u64) {
-        self.room.reserve = bytes;
-        if let Err(error) = room::keep_log_at(&self.log_path(), room::LOG_BYTES) {
-            tracing::warn!("the write-ahead log can't be given its room: {error}");
-        }
-        match room::settle(&self.connection).and_then(|()| self.refill()) {
-            Ok(true) => {}
-            Ok(false) => tracing::warn!(
-                "the disk has no room for {bytes} bytes in reserve (`store.reserve_bytes`): it is tried again"
-            ),
-            Err(error) => tracing::warn!("the database can't be given its reserve: {error}"),
-        }
-    }
-
-    /// Makes the reserve whole again, where the disk has room for that.
-    ///
-    /// # Errors
-    /// When the database can't be read or written.
-    pub fn refill(&self) -> Result<bool, StoreError> {
-        self.room.refill(&self.connection)
-    }
-
-    /// Whether so many bytes can be stored at once.
-    #[must_use]
-    pub fn has_room_for(&self, bytes: u64) -> bool {
-        let log = room::keep_log_at(&self.log_path(), room::LOG_BYTES + bytes);
-        log.is_ok() && self.room.provide(&self.connection, bytes + room::CHUNK_BYTES).unwrap_or(false)
-    }
-
-    /// Whether the file itself lacks room for so many bytes.
-    #[must_use]
-    pub fn is_short_of(&self, bytes: u64) -> bool {
-        room::free_bytes(&self.connection).map_or(true, |free| free < bytes + room::CHUNK_BYTES)
-    }
-
-    fn log_path(&self) -> PathBuf {
-        beside(&self.path, "-wal")
-    }
-
     /// Brings what the write-ahead log holds into the file.
     pub fn fold_log(&self) {
         let folded = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -224,15 +151,7 @@ impl Store {
 
     /// Learns from the file what the fields repeat of it.
     fn measure(&mut self) -> Result<(), StoreError> {
-        let held = |table: &str, column: &str| {
-            let sql = format!("SELECT count(*), coalesce(sum(length({column})), 0) FROM {table}");
-            self.connection.query_row(&sql, [], Held::from_row)
-        };
-        self.held = HeldByTable {
-            outbox: held("outbox", "frame")?,
-            events: held("events", "body")?,
-            windows: held("windows", "body")?,
-        };
+        self.held = HeldByTable::measure(&self.connection)?;
         self.checkpointed = log::checkpoint(&self.connection)?.1;
         self.last_group = log::last_group(&self.connection)?.max(self.checkpointed);
         self.changes = self.connection.query_row("SELECT changes FROM stream", [], |row| row.get(0))?;
@@ -355,69 +274,6 @@ impl Store {
         unsealed.collect::<Option<_>>().ok_or_else(|| StoreError::garbled("a group of events"))
     }
 
-    /// Decides what retention takes away now. Groups from `kept_from` on stay.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub fn plan_removal(
-        &self,
-        limits: &Retention,
-        now: UnixSeconds,
-        kept_from: Option<u64>,
-    ) -> Result<Removal, StoreError> {
-        // Groups behind the checkpoint are what a restart counts from.
-        let kept_from = kept_from.map_or(u64::MAX, |first| first.saturating_sub(1));
-        let covered = i64::try_from(self.checkpointed.min(kept_from)).unwrap_or(i64::MAX);
-        let oldest = |table: &str, id: &str, written: &str, body: &str, held: Held, limits: &Limits| {
-            let sql = format!("SELECT {id}, {written}, length({body}) FROM {table} ORDER BY {id}");
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            let mut failure = None;
-            let rows = statement.query_map([], |row| {
-                let bytes: i64 = row.get(2)?;
-                Ok(Candidate {
-                    id: row.get(0)?,
-                    written: UnixSeconds(row.get(1)?),
-                    bytes: bytes.unsigned_abs(),
-                })
-            })?;
-            let candidates = rows
-                .map_while(|row| row.map_err(|error| failure = Some(error)).ok())
-                .take_while(|row| table != "events" || row.id <= covered);
-            let plan: Plan = plan(held, limits, now, candidates);
-            failure.map_or(Ok(plan), |error| Err(StoreError::from(error)))
-        };
-        Ok(Removal {
-            outbox: oldest("outbox", "seq", "created", "frame", self.held.outbox, &limits.outbox)?,
-            events: oldest("events", "id", "stored", "body", self.held.events, &limits.events)?,
-            windows: oldest("windows", "id", "closed", "body", self.held.windows, &limits.windows)?,
-        })
-    }
-
-    /// What the frames that go were to tell the ground of losses: it must be told in others.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub fn losses_among(&self, removal: &Removal) -> Result<Vec<LossFrame>, StoreError> {
-        removal.outbox.through.map_or_else(|| Ok(Vec::new()), |last| outbox::losses(&self.connection, last))
-    }
-
-    /// Decides what goes to make room. Groups from `kept_from` on stay.
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub fn plan_sacrifice(&self, of: Sacrifice, kept_from: Option<u64>) -> Result<Removal, StoreError> {
-        let all = Limits { bytes: u64::MAX, age_seconds: u64::MAX, rows: u64::MAX };
-        let none = Retention { outbox: all, events: all, windows: all };
-        let less = |held: Held, bytes: u64| Limits { bytes: held.bytes.saturating_sub(bytes), ..all };
-        let HeldByTable { outbox, events, windows } = self.held;
-        let limits = match of {
-            Sacrifice::Events => Retention { events: less(events, SACRIFICE_BYTES), ..none },
-            Sacrifice::Windows => Retention { windows: less(windows, SACRIFICE_BYTES), ..none },
-            Sacrifice::Frames => Retention { outbox: less(outbox, SACRIFICE_FRAME_BYTES), ..none },
-        };
-        self.plan_removal(&limits, UnixSeconds(0), kept_from)
-    }
-
     /// Does all of a change in one transaction, durably. Makes the file larger where it must.
     ///
     /// # Errors
@@ -493,6 +349,8 @@ impl Store {
         self.held.outbox.subtract(change.removal.outbox.gone);
         self.held.events.subtract(change.removal.events.gone);
         self.held.windows.subtract(change.removal.windows.gone);
+        self.held.keys += change.keys.len() as u64;
+        self.held.keys = self.held.keys.saturating_sub(outcome.keys_gone);
         if change.checkpoint.is_some() {
             self.checkpointed = group;
             self.bytes_since_checkpoint = 0;

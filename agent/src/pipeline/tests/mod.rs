@@ -3,6 +3,7 @@
 mod clock;
 mod clock_model;
 mod counting;
+mod crowds;
 mod damage;
 mod durability;
 mod ends;

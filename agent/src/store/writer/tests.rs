@@ -1,3 +1,4 @@
+use cabinwatch_shared::time::UnixSeconds;
 use tempfile::TempDir;
 
 use super::*;
