@@ -10,6 +10,7 @@ pub mod counting;
 mod ends;
 mod engine;
 mod offers;
+mod opening;
 mod outage;
 mod redating;
 mod settings;
