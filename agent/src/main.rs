@@ -160,7 +160,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            logging::say(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

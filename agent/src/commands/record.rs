@@ -10,6 +10,7 @@ use cabinwatch_shared::wire::LossReason;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::service::logging::say;
 use crate::sources::spool::{SpoolError, SpoolFolder, TicketNumber};
 use crate::sources::{json, now};
 
@@ -127,10 +128,8 @@ pub fn run(config: &Config, args: &RecordArgs) -> Result<RecordOutcome, RecordEr
         None => record_one(config, args)?,
     };
     if let RecordOutcome::Spooled { events } = outcome {
-        eprintln!(
-            "{events} event(s) kept in {} until the daemon takes them over",
-            config.sources.spool.display()
-        );
+        let spool = config.sources.spool.display();
+        say(format_args!("{events} event(s) kept in {spool} until the daemon takes them over"));
     }
     Ok(outcome)
 }

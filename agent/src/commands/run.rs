@@ -45,7 +45,7 @@ pub fn run(config: &Config, notifier: &Notifier) -> Result<(), CommandError> {
     let mut watched = sources.watched();
     watched.push(Watched { name: "engine".to_owned(), heartbeat: engine.heartbeat() });
     watched.push(Watched { name: "link".to_owned(), heartbeat: link.heartbeat() });
-    let live = LiveFile::new(config, link.stats());
+    let live = LiveFile::new(config, link.stats(), engine.unwritable_since());
     let attendant = Attendant::start(notifier.clone(), watched, live).map_err(CommandError::Attendant)?;
     let signals =
         stop_on_signal(queue, sources, Arc::clone(&stop), notifier.clone()).map_err(CommandError::Signals)?;

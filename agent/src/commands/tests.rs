@@ -80,6 +80,25 @@ fn status_begins_with_what_is_wrong_and_its_exit_code_says_so() {
     assert_eq!(code, 3);
 }
 
+fn facts(now: u64) -> LiveFacts {
+    let (version, hanging, link) = ("0.1.0".to_owned(), Vec::new(), LiveLink::default());
+    LiveFacts { pid: 1, version, started: now, written: now, hanging, unwritable_since: None, link }
+}
+
+#[test]
+fn status_tells_that_nothing_can_be_stored_whatever_the_kernel_says_of_the_file_system() {
+    let (agent, mut config) = agent();
+    config.link.broker = "mqtts://ops.example".to_owned();
+    let mut status = status::gather(&config, &agent.settings).expect("read");
+    let now = SystemClock.since_boot().as_secs();
+    let live = LiveFacts { unwritable_since: Some(now.saturating_sub(1)), ..facts(now) };
+    status.daemon = Daemon::Runs { pid: 1, live: Some(live) };
+    status.judge(&config);
+    assert_eq!(status.health, Health::NeedsAttention);
+    let shown = text(|out| status::print(&status, false, out));
+    assert!(shown.contains("! nothing can be stored for 1 s: events are counted in memory"), "{shown}");
+}
+
 #[test]
 fn between_two_scheduled_contacts_status_tells_the_next_and_finds_nothing_wrong() {
     let (agent, mut config) = agent();
@@ -87,8 +106,7 @@ fn between_two_scheduled_contacts_status_tells_the_next_and_finds_nothing_wrong(
     let mut status = status::gather(&config, &agent.settings).expect("read");
     let link = LiveLink { last_connected: Some(T0), next_contact: Some(T0 + 5400), ..LiveLink::default() };
     let now = SystemClock.since_boot().as_secs();
-    let (version, hanging) = ("0.1.0".to_owned(), Vec::new());
-    let live = LiveFacts { pid: 1, version, started: now, written: now, hanging, link };
+    let live = LiveFacts { link, ..facts(now) };
     status.daemon = Daemon::Runs { pid: 1, live: Some(live) };
     status.outbox.oldest_age_seconds = Some(5000);
     status.judge(&config);

@@ -10,6 +10,7 @@ pub mod counting;
 mod ends;
 mod engine;
 mod offers;
+mod opening;
 mod outage;
 mod redating;
 mod settings;
@@ -21,7 +22,7 @@ pub mod watermark;
 pub mod windows;
 
 pub use engine::Engine;
-pub use settings::Settings;
+pub use settings::{KEYS_IN_FILE, Settings};
 
 use std::sync::Arc;
 

@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::engine::Engine;
 use super::state::{add_losses, owe_again};
 use super::{Input, timing};
+use crate::service::UnwritableSince;
 use crate::sources::EventBatch;
 use crate::store::{Change, Counter, GroupWriter, Removal, Sacrifice, StoreError};
 
@@ -45,6 +46,8 @@ pub(super) struct Outage {
     since: Option<Duration>,
     failures: usize,
     told: Option<(Duration, String)>,
+    /// The same for other threads.
+    shown: UnwritableSince,
     /// Whether files shall wait: the memory is used up.
     memory_full: Arc<AtomicBool>,
     /// When it was last told that something gives way.
@@ -58,6 +61,12 @@ impl<C: Clock> Engine<C> {
     #[must_use]
     pub fn memory_full(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.outage.memory_full)
+    }
+
+    /// Since when nothing can be written.
+    #[must_use]
+    pub fn unwritable_since(&self) -> UnwritableSince {
+        self.outage.shown.clone()
     }
 
     /// Writes a change, durably, and tells who waits for it. It is tried until it is written, for as long as the process
@@ -163,6 +172,7 @@ impl<C: Clock> Engine<C> {
     fn tell_of_failure(&mut self, error: &StoreError) {
         let (now, error) = (self.clock.since_boot(), error.to_string());
         self.outage.since.get_or_insert(now);
+        self.outage.shown.begin(now);
         let told = self.outage.told.as_ref();
         if told.is_some_and(|(at, what)| *what == error && now.saturating_sub(*at) < TELL_EVERY) {
             return;
@@ -175,6 +185,7 @@ impl<C: Clock> Engine<C> {
         self.outage.failures = 0;
         self.outage.memory_full.store(false, Ordering::Relaxed);
         let Some(since) = self.outage.since.take() else { return };
+        self.outage.shown.end();
         self.outage.told = None;
         let now = self.clock.since_boot();
         let seconds = now.saturating_sub(since).as_secs();

@@ -17,7 +17,7 @@ const KEYS_IN_MEMORY: usize = 4096;
 
 /// Most keys that the database holds for its log: some 2 MiB as keys usually are, 9 MiB if each were as long as it may be.
 /// Four times what memory holds, so that there is always something older to give than what is in use.
-const KEYS_IN_FILE: u64 = 16_384;
+pub const KEYS_IN_FILE: u64 = 16_384;
 
 /// What waits for a time of day may take one part in so many of what the log may hold.
 const PROVISIONAL_SHARE: u64 = 8;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use serde::{Deserialize, Serialize};
 
+use super::UnwritableSince;
 use crate::config::Config;
 use crate::link::{LinkStats, Trouble};
 use crate::pipeline::clock::{Clock, SystemClock};
@@ -36,6 +37,9 @@ pub struct LiveFacts {
     pub written: u64,
     /// Threads that hang.
     pub hanging: Vec<String>,
+    /// Since when nothing can be written to the database, in seconds since the boot; none while writing works.
+    #[serde(default)]
+    pub unwritable_since: Option<u64>,
     /// The link.
     pub link: LiveLink,
 }
@@ -66,12 +70,13 @@ pub struct LiveFile {
     path: PathBuf,
     started: u64,
     link: Arc<LinkStats>,
+    unwritable: UnwritableSince,
 }
 
 impl LiveFile {
     /// The file that the configuration names; none where it names none, or one that would not lie in memory.
     #[must_use]
-    pub fn new(config: &Config, link: Arc<LinkStats>) -> Option<Self> {
+    pub fn new(config: &Config, link: Arc<LinkStats>, unwritable: UnwritableSince) -> Option<Self> {
         let path = config.service.live_file.clone();
         let in_memory = path.parent().is_some_and(lies_in_memory);
         if !in_memory && !path.as_os_str().is_empty() {
@@ -80,7 +85,7 @@ impl LiveFile {
                 path.display()
             );
         }
-        in_memory.then(|| Self { path, started: seconds_since_boot(), link })
+        in_memory.then(|| Self { path, started: seconds_since_boot(), link, unwritable })
     }
 
     pub(super) fn write(&self, hanging: &[String]) {
@@ -95,6 +100,7 @@ impl LiveFile {
             started: self.started,
             written: seconds_since_boot(),
             hanging: hanging.to_vec(),
+            unwritable_since: self.unwritable.seconds(),
             link: LiveLink {
                 connected: link.connected,
                 last_connected: link.last_connected,
@@ -139,6 +145,12 @@ impl LiveFacts {
         seconds_since_boot().saturating_sub(self.written)
     }
 
+    /// How long nothing could be written to the database when these were written; none while writing works.
+    #[must_use]
+    pub fn unwritable_seconds(&self) -> Option<u64> {
+        self.unwritable_since.map(|since| self.written.saturating_sub(since))
+    }
+
     /// How long the process has run.
     #[must_use]
     pub fn up_seconds(&self) -> u64 {
@@ -171,7 +183,7 @@ mod tests {
     fn file(folder: &Path) -> Option<LiveFile> {
         let mut config = Config::default();
         config.service.live_file = folder.join("live.json");
-        LiveFile::new(&config, Arc::default())
+        LiveFile::new(&config, Arc::default(), UnwritableSince::default())
     }
 
     #[test]

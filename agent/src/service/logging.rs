@@ -1,7 +1,7 @@
 //! The log: lines on stderr, in the journal's way where the journal reads them.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use nix::sys::stat::fstat;
@@ -31,6 +31,12 @@ pub fn start(config: &LogConfig) {
         (false, true) => lines.json().init(),
         (false, false) => lines.init(),
     }
+}
+
+/// Writes a line to stderr, where there is no log yet or it is not for one. Where stderr can't be written, that is no reason
+/// to end.
+pub fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Whether this is the stream that `JOURNAL_STREAM` names by device and inode; a redirected one is not.

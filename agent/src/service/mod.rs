@@ -10,9 +10,11 @@ mod live;
 pub mod logging;
 mod notify;
 mod restarts;
+mod unwritable;
 
 pub use attendant::{Attendant, Watched};
 pub use heartbeat::Heartbeat;
 pub use live::{LiveFacts, LiveFile, LiveLink};
 pub use notify::Notifier;
 pub use restarts::hold_back;
+pub use unwritable::UnwritableSince;

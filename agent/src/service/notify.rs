@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
+use super::logging::say;
+
 /// The name under which systemd keeps one descriptor for each start.
 pub(super) const START: &str = "start";
 
@@ -32,7 +34,7 @@ impl Notifier {
     #[must_use]
     pub fn from_environment() -> Self {
         Self::new(env::var_os("NOTIFY_SOCKET"), |name| env::var(name).ok()).unwrap_or_else(|error| {
-            eprintln!("NOTIFY_SOCKET can't be used: {error}; the service manager is told nothing");
+            say(format_args!("NOTIFY_SOCKET can't be used: {error}; the service manager is told nothing"));
             Self::default()
         })
     }

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Notifier;
+use super::logging::say;
 use super::notify::START;
 
 /// As many starts that did not last are tried again at once; a power cut or two are no reason to wait.
@@ -28,7 +29,7 @@ pub fn hold_back(notifier: &Notifier) {
     notifier.forget_starts();
     let seconds = wait.as_secs();
     // There is no log yet: the configuration says how it looks.
-    eprintln!("<4>the last {failed} starts did not last: waiting {seconds} s before the next");
+    say(format_args!("<4>the last {failed} starts did not last: waiting {seconds} s before the next"));
     notifier.status(&format!("waits {seconds} s: the last {failed} starts did not last"));
     thread::sleep(wait);
     (0..=failed).for_each(|_| notifier.remember_start());

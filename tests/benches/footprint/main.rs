@@ -1,6 +1,7 @@
 //! What the agent takes of a gateway, beside what it may take: memory, processor, and bytes written to flash. Measured
 //! on the static x86_64 program as it flies: with a model, over TLS to a mosquitto, its settings at their defaults.
-//! `make footprint` runs it, and fails when a target is missed.
+//! `make footprint` runs it, and fails when a target is missed. With the argument `flash` it measures instead what flash pays
+//! for how soon events are stored, which `docs/footprint.md` shows.
 
 mod floor;
 mod gateway;
@@ -41,18 +42,32 @@ const BUSY: Load = Load { events_per_second: 1000, seconds: 40 };
 /// A storm.
 const FAST: Load = Load { events_per_second: 10_000, seconds: 20 };
 
+/// How long the first event of a commit waits for others, in the table of flash.
+const WAITS_MILLIS: [u32; 4] = [250, 1000, 5000, 30_000];
+/// How many events come in a second there; two windows close meanwhile.
+const RATES: [u64; 3] = [1, 50, 1000];
+const TABLE_SECONDS: u64 = 180;
+
 fn main() -> ExitCode {
+    if std::env::args().any(|argument| argument == "flash") {
+        return match flash_table() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&*error),
+        };
+    }
     match measure() {
         Ok(table) => {
             let met = table.0.iter().all(Row::is_met);
             table.print();
             if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&*error),
     }
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
 }
 
 fn measure() -> Result<Table> {
@@ -83,6 +98,36 @@ fn measure() -> Result<Table> {
     let peak = median(&busy, |usage| usage.peak_mib);
     table.add("1,000 events/s and a day's backlog, MiB resident", BUSY_MIB, peak, None);
     Ok(table)
+}
+
+/// Prints what an event costs the flash, all agents side by side: the kernel counts for each process what it writes.
+fn flash_table() -> Result<()> {
+    let fleet = Fleet::start()?;
+    let measure = |group_millis, events_per_second| -> std::result::Result<f64, String> {
+        let load = Load { events_per_second, seconds: TABLE_SECONDS };
+        let setup = Setup { group_millis, ..Setup::default() };
+        under(&fleet, &setup, load)
+            .map(|usage| usage.written / load.events() as f64)
+            .map_err(|error| error.to_string())
+    };
+    let rows = thread::scope(|scope| {
+        let measure = &measure;
+        let started =
+            WAITS_MILLIS.map(|wait| (wait, RATES.map(|rate| scope.spawn(move || measure(wait, rate)))));
+        started.map(|(wait, runs)| {
+            let run = |run: thread::ScopedJoinHandle<'_, _>| {
+                run.join().unwrap_or_else(|_| Err("a run panicked".to_owned()))
+            };
+            (wait, runs.map(run))
+        })
+    });
+    println!("bytes written an event, by events a second");
+    println!("{:<20}{:>12}{:>12}{:>12}", "store.group_millis", RATES[0], RATES[1], RATES[2]);
+    for (wait, runs) in rows {
+        let [first, second, third] = runs;
+        println!("{wait:<20}{:>12.0}{:>12.0}{:>12.0}", first?, second?, third?);
+    }
+    Ok(())
 }
 
 /// Bytes an event.

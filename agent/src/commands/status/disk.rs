@@ -7,9 +7,13 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use serde::Serialize;
 
 use crate::config::{Config, StoreConfig};
+use crate::pipeline::KEYS_IN_FILE;
 
-/// What SQLite needs besides the tables: its log, indexes, and pages that are not full.
+/// What SQLite needs besides the tables that have limits of their own: its log of 2 MiB, checkpoints and models, and pages
+/// that are not full.
 const OVERHEAD_BYTES: u64 = 4 << 20;
+/// The keys of the log, with their index, if each is as long as it may be.
+const KEYS_BYTES: u64 = KEYS_IN_FILE * 600;
 
 /// The file system that the database lies on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,7 +55,7 @@ impl Disk {
 }
 
 fn most_bytes(store: &StoreConfig) -> u64 {
-    [store.windows_max_bytes, store.outbox_max_bytes, OVERHEAD_BYTES]
+    [store.windows_max_bytes, store.outbox_max_bytes, store.reserve_bytes, KEYS_BYTES, OVERHEAD_BYTES]
         .into_iter()
         .fold(store.events_max_bytes, u64::saturating_add)
 }

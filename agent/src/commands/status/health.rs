@@ -94,6 +94,15 @@ fn daemon(daemon: &Daemon, find: &mut impl FnMut(Health, String)) {
             "the agent writes no `service.live_file`, so what the link does is not known".to_owned(),
         ),
         Daemon::Runs { live: Some(live), .. } => {
+            if let Some(seconds) = live.unwritable_seconds() {
+                find(
+                    Health::NeedsAttention,
+                    format!(
+                        "nothing can be stored for {seconds} s: events are counted in memory meanwhile, and the \
+                         agent's log says what is wrong with the disk"
+                    ),
+                );
+            }
             if !live.hanging.is_empty() {
                 let names = live.hanging.join(", ");
                 find(Health::NeedsAttention, format!("hangs: {names}; the watchdog will start the agent anew"));
@@ -107,7 +116,8 @@ fn daemon(daemon: &Daemon, find: &mut impl FnMut(Health, String)) {
 
 fn room(disk: &Disk, find: &mut impl FnMut(Health, String)) {
     if disk.read_only {
-        let text = "the database's file system is read-only: events are not stored, and senders wait";
+        let text =
+            "the database's file system is read-only: events are counted in memory, as far as that goes";
         find(Health::NeedsAttention, text.to_owned());
     }
     if let Some(inodes) = disk.free_inodes.filter(|inodes| *inodes < FEWEST_INODES) {
