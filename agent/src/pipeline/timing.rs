@@ -169,10 +169,10 @@ impl<C: Clock> Engine<C> {
             Passage::Straight | Passage::Slowed => self.state.closed.resume(to, false),
             Passage::LeapAhead => {
                 self.state.closed.resume(to, true);
-                self.state.clock.unconfirmed += to.seconds().0.saturating_sub(earliest.seconds().0);
+                self.leap(earliest, to);
             }
             Passage::LeapBack => {
-                self.state.clock.unconfirmed = 0;
+                self.leap(earliest, to);
                 if let Some(epoch) = self.state.closed.epoch() {
                     let open = self.state.windows.take_after(epoch);
                     self.close(open)?;
@@ -247,6 +247,13 @@ impl<C: Clock> Engine<C> {
     /// The agent's time, in whole seconds.
     pub(super) fn now_seconds(&self) -> UnixSeconds {
         self.now().seconds()
+    }
+
+    /// A leap back may end ahead of what was known before the leaps ahead.
+    fn leap(&mut self, from: UnixMillis, to: UnixMillis) {
+        let by = to.seconds().0.saturating_sub(from.seconds().0);
+        let unconfirmed = &mut self.state.clock.unconfirmed;
+        *unconfirmed = unconfirmed.saturating_add(by).max(0);
     }
 
     /// The time by which things are old. A leap that nobody confirms, or one that is being made good, must not cost what

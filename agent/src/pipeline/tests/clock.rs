@@ -11,6 +11,7 @@ use crate::sources::{Cursor, DatedBy};
 
 const LATE: Counter = Counter::Lost(LossReason::Late);
 const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * 86_400;
 
 /// Failures by window, also of windows that were made more than once.
@@ -249,6 +250,19 @@ fn a_rule_that_asks_for_a_mark_waits_for_it() {
     agent.pass(400);
     assert_eq!(failures(&agent), [(0, 5), (300, 5)]);
     assert_eq!(trust(&mut agent), ClockTrust::Trusted);
+}
+
+#[test]
+fn no_frame_is_too_old_by_a_leap_back_that_ends_ahead_of_the_truth() {
+    let mut agent = Agent::start();
+    let wall = |agent: &Agent| agent.clock.wall().0 / 1000 - T0;
+    agent.clock.boot_showing(T0 + YEAR);
+    agent.restart();
+    minutes(&mut agent, 1);
+    agent.clock.set_wall(T0 + wall(&agent) + 40 * DAY - YEAR);
+    agent.pass(1500);
+    assert!(agent.engine().now_seconds().0 < T0 + 41 * DAY, "it went back");
+    assert_eq!(agent.counted(Counter::Lost(LossReason::OutboxAge)), 0);
 }
 
 #[test]
