@@ -29,6 +29,8 @@ const HASTY_FAREWELL: Duration = Duration::from_millis(1500);
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Several satellite round trips: the retained acknowledgement is there by then, or there is none.
 const ACK_WAIT: Duration = Duration::from_secs(3);
+/// How long a contact goes on for the engine to decide on a model.
+const MODEL_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a contact goes on when the broker has everything and the ground does not say that it stored it.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// Messages the broker has not confirmed: what a geostationary line needs to stay busy, and no more.
@@ -48,6 +50,7 @@ pub(super) struct SessionEnd {
 /// A model that the engine has in hand. The broker sends it only once, so it hears that we have it when it is stored.
 struct HeldModel {
     publish: Publish,
+    since: Instant,
     /// Set by the engine once its decision is stored.
     is_decided: Arc<AtomicBool>,
 }
@@ -153,7 +156,9 @@ impl<'a> Session<'a> {
     /// Whether a scheduled contact has done what it was for.
     fn is_over(&self) -> Result<bool, SessionError> {
         let Some(sender) = &self.sender else { return Ok(false) };
-        if self.link.config.link.mode == LinkMode::Kept || !self.greeted || self.model.is_some() {
+        // What is not decided on, for want of a time of day or of room, comes again with the next contact.
+        let decides = self.model.as_ref().is_some_and(|model| model.since.elapsed() < MODEL_PATIENCE);
+        if self.link.config.link.mode == LinkMode::Kept || !self.greeted || decides {
             return Ok(false);
         }
         Ok(match sender.progress(self.outbox.bounds()?) {
@@ -370,7 +375,7 @@ impl<'a> Session<'a> {
             wake.notify_one();
         });
         self.link.intake.model(OfferedModel { bundle: publish.payload.to_vec(), on_decided });
-        self.model = Some(HeldModel { publish: publish.clone(), is_decided });
+        self.model = Some(HeldModel { publish: publish.clone(), since: Instant::now(), is_decided });
     }
 
     fn received(&mut self, publish: &Publish) -> Result<(), SessionError> {
