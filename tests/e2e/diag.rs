@@ -248,7 +248,7 @@ fn a_bundle_of_a_flying_gateway_tells_everything_and_nothing_of_anybody() {
     eventually("the agent to run on the same database", LIMIT, || {
         (gateway.aircraft.status()["daemon"]["state"] == "runs").then_some(())
     });
-    assert_eq!(gateway.aircraft.status()["counters"]["events"], 4);
+    assert_eq!(gateway.aircraft.counter("events"), 4);
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn the_ground_hears_once_of_each_agent_that_ended_without_being_stopped() {
     broker.process.start();
     plane.agent.start();
     assert_eq!(heard(&plane), ends(3));
-    assert_eq!(plane.status()["counters"]["unclean_end"], 3);
+    assert_eq!(plane.counter("unclean_end"), 3);
     let sql = "SELECT count(*) FROM losses WHERE since_time > until_time OR until_time > strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '+1 minute')";
     assert_eq!(ground.number(sql).expect("the tables can be read"), 0);
     plane.agent.stop();

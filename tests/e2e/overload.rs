@@ -80,10 +80,6 @@ impl Scene {
         self.ground.stored().unwrap_or_default()
     }
 
-    fn counter(&self, name: &str) -> u64 {
-        self.aircraft.status()["counters"][name].as_u64().unwrap_or_else(|| panic!("no counter {name}"))
-    }
-
     fn is_sound(&mut self) {
         self.aircraft.agent.assert_runs();
         let peak = self.aircraft.agent.peak_memory();
@@ -179,7 +175,11 @@ fn a_hundred_thousand_fault_keys_bound_memory_and_database_and_every_failure_arr
     println!("{named} keys by name, {put_together} put together in {} windows", others.len());
     assert_eq!(failures.values().sum::<i64>(), WINDOWS * KEYS_IN_A_WINDOW);
     assert_eq!((named as i64, others.len() as i64), (WINDOWS * NAMED, WINDOWS));
-    assert_eq!(put_together.unsigned_abs(), scene.counter("key_overflow"), "the ground knows how many");
+    assert_eq!(
+        put_together.unsigned_abs(),
+        scene.aircraft.counter("key_overflow"),
+        "the ground knows how many"
+    );
     assert!(scene.stored().losses.is_empty(), "nothing is lost");
 
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
@@ -189,7 +189,7 @@ fn a_hundred_thousand_fault_keys_bound_memory_and_database_and_every_failure_arr
     println!("the database holds {keys} keys; {disk}");
     assert!(keys > 0 && keys <= MOST_KEYS, "{keys} keys");
     assert!(disk["database_bytes"].as_u64().is_some_and(|bytes| bytes < 16 << 20), "{disk}");
-    assert!(scene.counter("gave_way") > 0, "the oldest stored events made room");
+    assert!(scene.aircraft.counter("gave_way") > 0, "the oldest stored events made room");
     scene.aircraft.agent.stop();
     let watch = scene.manager.saw();
     assert!(watch.hanging.is_empty() && watch.longest_silence < WATCHDOG, "{watch:?}");

@@ -98,10 +98,6 @@ impl Scene {
     }
 }
 
-fn counter(aircraft: &Aircraft, name: &str) -> u64 {
-    aircraft.status()["counters"][name].as_u64().unwrap_or_else(|| panic!("no counter {name}"))
-}
-
 #[test]
 fn a_disk_that_others_fill_costs_no_event_not_even_across_a_restart() {
     let scene = Scene::new();
@@ -120,7 +116,7 @@ fn a_disk_that_others_fill_costs_no_event_not_even_across_a_restart() {
     disk.fill();
     fleet.aircraft[0].agent.start();
     goes_on(&mut fleet);
-    assert_eq!(counter(&fleet.aircraft[0], "storage_outages"), 0, "no commit had to wait");
+    assert_eq!(fleet.aircraft[0].counter("storage_outages"), 0, "no commit had to wait");
     scene.nothing_is_lost(fleet, 1);
 }
 
@@ -156,9 +152,9 @@ fn on_a_disk_that_stays_full_without_a_link_the_oldest_frames_go_last_and_are_to
     disk.fill();
     eventually("frames to give way", LIMIT, || {
         fleet.aircraft[0].agent.assert_runs();
-        (counter(&fleet.aircraft[0], "storage") > 10).then_some(())
+        (fleet.aircraft[0].counter("storage") > 10).then_some(())
     });
-    assert!(counter(&fleet.aircraft[0], "gave_way") > 0, "events and windows went before");
+    assert!(fleet.aircraft[0].counter("gave_way") > 0, "events and windows went before");
     scene.broker.process.start();
     let goal = scene.failures() + 2000;
     eventually("the ground to be told", LIMIT, || {
@@ -171,7 +167,7 @@ fn on_a_disk_that_stays_full_without_a_link_the_oldest_frames_go_last_and_are_to
         || scene.ground.stored().ok(),
         |fleet| {
             let untold = fleet.aircraft[0].status()["untold_losses"][0]["count"].as_u64().unwrap_or(0);
-            status = Some((frames(fleet), counter(&fleet.aircraft[0], "storage"), untold));
+            status = Some((frames(fleet), fleet.aircraft[0].counter("storage"), untold));
         },
     );
     scene.ground.ingest.stop();
@@ -264,7 +260,7 @@ fn while_every_write_fails_events_are_counted_and_told_when_it_works_again() {
                 aircraft.agent.said().contains("writing works again").then_some(())
             });
             let outages = eventually("the outage to be counted", LIMIT, || {
-                Some(counter(aircraft, "storage_outages")).filter(|count| *count > 0)
+                Some(aircraft.counter("storage_outages")).filter(|count| *count > 0)
             });
             println!("{outages} outages with error {error}");
         });

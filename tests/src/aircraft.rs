@@ -134,6 +134,15 @@ impl Aircraft {
         self.status()["outbox"]["frames"] == 0
     }
 
+    /// What the agent has counted under this name over the life of its database.
+    ///
+    /// # Panics
+    /// When it counts nothing of that name.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> u64 {
+        self.status()["counters"][name].as_u64().unwrap_or_else(|| panic!("no counter {name}"))
+    }
+
     /// `status --json`.
     ///
     /// # Panics
