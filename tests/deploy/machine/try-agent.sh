@@ -63,7 +63,7 @@ useradd --system --groups cabinwatch hostapd
 useradd --system stranger
 mkdir -p "$STATE"
 # A flash of its own, which can be filled.
-mount -t tmpfs -o size=12M,mode=0700 tmpfs "$STATE"
+mount -t tmpfs -o size=24M,mode=0700 tmpfs "$STATE"
 
 # It starts.
 systemctl start "$UNIT"
