@@ -21,3 +21,4 @@ mod readme;
 mod rollout;
 mod smtp;
 mod storage_faults;
+mod walkthrough;

@@ -73,7 +73,7 @@ stage_contract() { end_to_end contract; }
 stage_bad-input() { end_to_end bad_input; }
 stage_diag() { end_to_end diag; }
 stage_gateway-logs() { end_to_end gateway_logs; }
-stage_readme() { end_to_end readme; }
+stage_readme() { end_to_end readme && end_to_end walkthrough; }
 stage_demo() { end_to_end demo; }
 stage_operations() { end_to_end operations; }
 stage_deploy() { try_on_machines tests/deploy --ignore tests/deploy/test_agent_service.py; }

@@ -1,0 +1,105 @@
+//! The first ten minutes of each reader, typed as they are written: every `sh` block of that section runs in one shell, in an
+//! empty folder, and prints what the `text` block behind it shows.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use cabinwatch_tests::program::{Ended, built, without_settings};
+
+const SECTION: &str = "## The first ten minutes";
+/// Between the blocks' outputs.
+const MARK: &str = "\u{1}";
+
+/// A block to type, and what it shows.
+#[derive(Default)]
+struct Step {
+    script: String,
+    shows: Vec<String>,
+}
+
+fn steps(document: &str) -> Vec<Step> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(document);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
+    let (_, section) = text.split_once(SECTION).unwrap_or_else(|| panic!("{document} has no `{SECTION}`"));
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut fence = None;
+    for line in section.lines() {
+        match (fence, line.strip_prefix("```")) {
+            (None, Some(language)) => {
+                fence = Some(language);
+                if language == "sh" {
+                    steps.push(Step::default());
+                }
+            }
+            (Some(_), Some(_)) => fence = None,
+            (Some("sh"), None) => {
+                let step = steps.last_mut().expect("begun with the fence");
+                step.script.push_str(line);
+                step.script.push('\n');
+            }
+            (Some("text"), None) => {
+                steps
+                    .last_mut()
+                    .expect("a text block shows what a command printed")
+                    .shows
+                    .push(line.to_owned());
+            }
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// Whether the parts of a shown line, which `...` keeps apart, stand in one printed line in their order.
+fn is_printed(shown: &str, printed: &str) -> bool {
+    printed.lines().any(|line| {
+        let mut rest = line;
+        shown.split("...").all(|part| match rest.find(part.trim()) {
+            Some(at) => {
+                rest = &rest[at + part.trim().len()..];
+                true
+            }
+            None => false,
+        })
+    })
+}
+
+fn walk(document: &str) {
+    let steps = steps(document);
+    assert!(steps.len() >= 3, "{document} has only {} blocks to type", steps.len());
+    let folder = tempfile::tempdir().expect("a folder");
+    // What runs in the background ends with the shell.
+    let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
+    for step in &steps {
+        script.push_str(&format!("{}printf '\\n{MARK}\\n'\n", step.script));
+    }
+    let ended = Ended::of(&mut bash(&format!("exec 2>&1\n{script}"), folder.path()));
+    let printed = ended.stdout;
+    assert_eq!(ended.code, Some(0), "{document}:\n{printed}");
+    for (step, printed) in steps.iter().zip(printed.split(MARK)) {
+        for shown in &step.shows {
+            assert!(
+                is_printed(shown, printed),
+                "{document} shows `{shown}` for\n{}but it prints\n{printed}",
+                step.script
+            );
+        }
+    }
+}
+
+/// A shell that finds the built programs by their names.
+fn bash(script: &str, folder: &Path) -> Command {
+    let programs = built("cabinwatch-ground").with_file_name("");
+    let rest = env::var("PATH").unwrap_or_default();
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script]).current_dir(folder).env("PATH", format!("{}:{rest}", programs.display()));
+    without_settings(bash)
+}
+
+#[test]
+fn the_data_engineers_first_ten_minutes() {
+    walk("working-with-data.md");
+}
