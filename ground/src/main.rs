@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use cabinwatch_ground::commands::output::Output;
 use cabinwatch_ground::commands::{
     archive, broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, promote,
-    publish, report, retrain, simulate, tables,
+    publish, report, retrain, serve, simulate, tables,
 };
 use cabinwatch_ground::config::{self, Flag, LogConfig};
 use clap::{Parser, Subcommand};
@@ -44,6 +44,8 @@ enum Command {
     Promote(promote::PromoteArgs),
     /// Mail what was confirmed in a period, from the tables alone
     Report(report::ReportArgs),
+    /// Score network events over HTTP, and show the fleet on pages, until SIGTERM
+    Serve(serve::ServeArgs),
     /// Show what the tables hold
     Tables(tables::TablesArgs),
     /// Care for the window archive that ingest keeps
@@ -73,6 +75,7 @@ impl Command {
             Self::Publish(args) => args.flags(),
             Self::Promote(args) => args.flags(),
             Self::Report(args) => args.flags(),
+            Self::Serve(args) => args.flags(),
             Self::Tables(args) => args.flags(),
             Self::Keygen(args) => args.flags(),
             Self::Archive(args) => args.flags(),
@@ -133,6 +136,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Report(args) => {
             report::run(&config, &args, &mut out).map_err(|e| usage(e, report::ReportCommandError::is_usage))
         }
+        Command::Serve(_) => serve::run(&config).map_err(|e| usage(e, serve::ServeError::is_usage)),
         Command::Tables(args) => {
             tables::run(&config, &args, &mut out).map_err(|e| usage(e, tables::TablesCommandError::is_usage))
         }

@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::server::Operated;
 use crate::ingest::{Link, Monitor, SET_ASIDE_REASONS, Standing, Store, Summary};
 
 /// A counter without labels: its name, its help, and its place in the summary.
@@ -39,6 +40,20 @@ const COUNTERS: [PlainCounter; 16] = [
     ("recovered_frames", "Frames set aside that became rows later", |summary| summary.recovered),
     ("store_retries", "Attempts to store that failed and were repeated", |summary| summary.retries),
 ];
+
+impl Operated for Monitor {
+    fn hangs(&self) -> Option<String> {
+        self.snapshot().hangs(Instant::now())
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        self.snapshot().not_ready(Instant::now())
+    }
+
+    fn metrics(&self) -> Result<String, fmt::Error> {
+        ingest(self)
+    }
+}
 
 /// All metrics of ingest, in the OpenMetrics text format.
 pub(super) fn ingest(monitor: &Monitor) -> Result<String, fmt::Error> {
@@ -120,7 +135,7 @@ fn gauges(standing: &Standing) -> Vec<(&'static str, &'static str, f64)> {
 }
 
 /// One metric without labels.
-fn plain(
+pub(crate) fn plain(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -131,7 +146,7 @@ fn plain(
 
 /// A counter for each reason, also for those that have not been met yet: a series that appears with its first
 /// count hides that count from `rate`.
-fn by_reason(
+pub(crate) fn by_reason(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -147,7 +162,7 @@ fn by_reason(
 }
 
 /// What the system says; 0 where it says nothing.
-fn resident_memory_bytes() -> f64 {
+pub(crate) fn resident_memory_bytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
