@@ -105,7 +105,7 @@ impl Keys {
     /// Whose key this is. Takes the same time for every key of the same length, right or wrong.
     #[must_use]
     pub fn name_of(&self, presented: &[u8]) -> Option<&KeyName> {
-        Some(&self.0.get(self.index_of(presented)?)?.name)
+        self.find(presented).map(|(_, name)| name)
     }
 
     /// The names of all keys, in their order.
@@ -113,14 +113,14 @@ impl Keys {
         self.0.iter().map(|key| &key.name)
     }
 
-    /// Which of the keys this is.
-    pub(super) fn index_of(&self, presented: &[u8]) -> Option<usize> {
+    /// The same, and its place among the keys.
+    pub(super) fn find(&self, presented: &[u8]) -> Option<(usize, &KeyName)> {
         let presented: [u8; 32] = Sha256::digest(presented).into();
         let mut found = None;
         for (index, key) in self.0.iter().enumerate() {
             // No two keys are the same, so that it does not matter that the search goes on.
             if bool::from(key.digest.ct_eq(&presented)) {
-                found = Some(index);
+                found = Some((index, &key.name));
             }
         }
         found
@@ -130,7 +130,7 @@ impl Keys {
         if key.is_empty() || key.len() > MAX_KEY_BYTES || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("a key has 1 to 512 printable ASCII characters and no space");
         }
-        if self.index_of(key.as_bytes()).is_some() {
+        if self.find(key.as_bytes()).is_some() {
             return Err("this key has another name already");
         }
         if self.names().any(|known| known.as_str() == name) {
@@ -203,7 +203,8 @@ mod tests {
         assert_eq!(name(&keys, "0123456789abcdef").as_deref(), Some("monitoring"));
         assert_eq!(name(&keys, "with:colons:in:it").as_deref(), Some("lab.2"));
         assert_eq!(name(&keys, "of-the-environment").as_deref(), Some("default"));
-        for wrong in ["", "0123456789abcde", "0123456789abcdef0", "monitoring", "monitoring:0123456789abcdef"] {
+        for wrong in ["", "0123456789abcde", "0123456789abcdef0", "monitoring", "monitoring:0123456789abcdef"]
+        {
             assert_eq!(name(&keys, wrong), None, "{wrong}");
         }
     }

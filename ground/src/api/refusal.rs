@@ -14,10 +14,16 @@ pub(super) enum Refusal {
     Forbidden,
     /// The key has had its share; it gets more after this time.
     TooFast(Duration),
+    /// Others have their batches scored, and it took too long.
+    Busy,
     /// No model is loaded.
     NoModel,
     /// The body has more bytes than this.
     TooManyBytes(usize),
+    /// The body has more lines than this.
+    TooManyLines(u32),
+    /// The body is no NDJSON.
+    NotLines,
     /// The body did not arrive in time.
     TooSlow,
     /// The client broke off its body.
@@ -29,12 +35,39 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// What they are called in metrics.
+    pub(super) const REASONS: [&'static str; 8] = [
+        "forbidden",
+        "rate_limit",
+        "busy",
+        "no_model",
+        "too_large",
+        "media_type",
+        "slow_or_broken_body",
+        "not_found",
+    ];
+
+    /// Its place among the reasons.
+    pub(super) const fn reason(self) -> usize {
+        match self {
+            Self::Forbidden => 0,
+            Self::TooFast(_) => 1,
+            Self::Busy => 2,
+            Self::NoModel => 3,
+            Self::TooManyBytes(_) | Self::TooManyLines(_) => 4,
+            Self::NotLines => 5,
+            Self::TooSlow | Self::Broken => 6,
+            Self::NotFound | Self::MethodNotAllowed => 7,
+        }
+    }
+
     const fn status(self) -> StatusCode {
         match self {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::NoModel => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooManyBytes(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy | Self::NoModel => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyBytes(_) | Self::TooManyLines(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotLines => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -46,12 +79,26 @@ impl Refusal {
         match self {
             Self::Forbidden => "Invalid or missing API key".to_owned(),
             Self::TooFast(_) => "Too many events for this key; wait as Retry-After says".to_owned(),
+            Self::Busy => "Too many batches at a time; wait as Retry-After says".to_owned(),
             Self::NoModel => "Model not loaded".to_owned(),
             Self::TooManyBytes(limit) => format!("The body has more than {limit} bytes"),
+            Self::TooManyLines(limit) => format!("The body has more than {limit} lines"),
+            Self::NotLines => {
+                "The body must be one event a line, with Content-Type: application/x-ndjson".to_owned()
+            }
             Self::TooSlow => "The body did not arrive in time".to_owned(),
             Self::Broken => "The body broke off".to_owned(),
             Self::NotFound => "Not Found".to_owned(),
             Self::MethodNotAllowed => "Method Not Allowed".to_owned(),
+        }
+    }
+
+    /// How many whole seconds a client should wait, and not too few of them.
+    fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::TooFast(wait) => Some(wait.as_secs().saturating_add(1)),
+            Self::Busy => Some(1),
+            _ => None,
         }
     }
 }
@@ -59,9 +106,7 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status(), Json(json!({ "detail": self.detail() }))).into_response();
-        if let Self::TooFast(wait) = self {
-            // Whole seconds, and not too few of them.
-            let seconds = wait.as_secs().saturating_add(1);
+        if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

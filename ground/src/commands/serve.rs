@@ -7,8 +7,10 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::api::{KEY_VARIABLE, Keys, KeysError, Parts, Server, ServerError};
+use crate::api::{KEY_VARIABLE, Keys, KeysError, Monitor, Parts, Server, ServerError};
 use crate::config::{Config, Flag};
+use crate::http::ListenError;
+use crate::operations;
 
 /// Flags of `serve`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -36,6 +38,9 @@ pub enum ServeError {
     /// The server.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The metrics.
+    #[error(transparent)]
+    Operations(#[from] ListenError),
     /// Nowhere to look for a model.
     #[error("there is no folder for the model: give one with --model-dir, or set model.dir")]
     NoModelDir,
@@ -50,7 +55,8 @@ impl ServeError {
     pub const fn is_usage(&self) -> bool {
         match self {
             Self::Keys(_) | Self::NoModelDir => true,
-            Self::Server(_) | Self::Start(_) => false,
+            Self::Server(error) => error.is_usage(),
+            Self::Operations(_) | Self::Start(_) => false,
         }
     }
 }
@@ -80,9 +86,17 @@ pub fn run(config: &Config) -> Result<(), ServeError> {
         return Err(ServeError::NoModelDir);
     }
     let keys = Keys::load(&config.api.keys_file, std::env::var(KEY_VARIABLE).ok().as_deref())?;
-    let server = Server::start(config, Parts { keys: Arc::new(keys), pages: None })?;
+    let monitor = Monitor::default();
+    // It starts first, and ends last: it says what goes on meanwhile. The configuration has been checked.
+    let address = config.metrics.address().unwrap_or_default();
+    let _operations =
+        address.map(|address| operations::Server::start(address, monitor.clone())).transpose()?;
+    let parts = Parts { keys: Arc::new(keys), pages: None, monitor: monitor.clone() };
+    let server = Server::start(config, parts)?;
     signals.forever().next();
     tracing::info!("stopping after the requests in hand");
+    // Before anything else: whoever asks whether this process is ready must not hear yes any more.
+    monitor.stopping();
     drop(server);
     tracing::info!("stopped");
     Ok(())

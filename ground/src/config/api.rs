@@ -92,9 +92,21 @@ impl ApiConfig {
                 (1024..=64 << 20).contains(&self.max_batch_bytes),
                 "must be 1024 to 67108864",
             ),
-            ("api.max_batch_events", (1..=1_000_000).contains(&self.max_batch_events), "must be 1 to 1000000"),
-            ("api.idle_timeout_seconds", (1..=3600).contains(&self.idle_timeout_seconds), "must be 1 to 3600"),
-            ("api.body_timeout_seconds", (1..=3600).contains(&self.body_timeout_seconds), "must be 1 to 3600"),
+            (
+                "api.max_batch_events",
+                (1..=1_000_000).contains(&self.max_batch_events),
+                "must be 1 to 1000000",
+            ),
+            (
+                "api.idle_timeout_seconds",
+                (1..=3600).contains(&self.idle_timeout_seconds),
+                "must be 1 to 3600",
+            ),
+            (
+                "api.body_timeout_seconds",
+                (1..=3600).contains(&self.body_timeout_seconds),
+                "must be 1 to 3600",
+            ),
             ("api.audit_file_mib", (1..=65_536).contains(&self.audit_file_mib), "must be 1 to 65536"),
             ("api.audit_files", (1..=1000).contains(&self.audit_files), "must be 1 to 1000"),
         ]

@@ -8,8 +8,8 @@ mod stop;
 
 pub(crate) use answer::json;
 pub(crate) use connection::Limits;
-pub use server::{ListenError, Server};
 pub(crate) use server::{Listen, Site, TlsSource};
+pub use server::{ListenError, Server};
 pub use stop::Stop;
 
 #[cfg(test)]

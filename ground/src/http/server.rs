@@ -63,11 +63,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens, and answers from now on. `site` is made on the server's own runtime.
-    pub(crate) fn start(
+    /// Listens, and answers from now on. `site` is made within the server's runtime: it may start tasks there.
+    pub(crate) fn start<E: From<ListenError>>(
         listen: Listen,
-        site: impl FnOnce(Stop) -> Site + Send + 'static,
-    ) -> Result<Self, ListenError> {
+        site: impl FnOnce(Stop) -> Result<Site, E>,
+    ) -> Result<Self, E> {
         let Listen { address, purpose, setting, threads } = listen;
         let failed = |source| ListenError { address, purpose, setting, source };
         let listener = StdListener::bind(address).map_err(failed)?;
@@ -75,9 +75,13 @@ impl Server {
         let bound = listener.local_addr().map_err(failed)?;
         let runtime = runtime(purpose, threads).map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
+        let stopped = Stop::new(stopped);
+        let site = {
+            let _within = runtime.enter();
+            site(stopped.clone())?
+        };
         let serve = move || {
-            let stop = Stop::new(stopped);
-            runtime.block_on(async { accept(listener, site(stop.clone()), purpose, stop).await });
+            runtime.block_on(accept(listener, site, purpose, stopped));
             // A handler that blocks a thread must not keep the process.
             runtime.shutdown_background();
         };

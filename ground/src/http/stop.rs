@@ -17,9 +17,9 @@ impl Stop {
         let _ = self.0.wait_for(|stop| *stop).await;
     }
 
-    /// Whether the server stops.
+    /// The same as a channel: it becomes true when the server stops.
     #[must_use]
-    pub fn is_told(&self) -> bool {
-        *self.0.borrow() || self.0.has_changed().is_err()
+    pub fn channel(&self) -> watch::Receiver<bool> {
+        self.0.clone()
     }
 }

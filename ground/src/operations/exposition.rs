@@ -77,9 +77,21 @@ impl prometheus_client::collector::Collector for Collector {
             plain(&mut encoder, name, help, &ConstCounter::new(value(&standing.summary)))?;
         }
         let lost = LossReason::ALL.iter().map(|reason| reason.as_str()).zip(standing.summary.lost_by_reason);
-        by_reason(&mut encoder, "lost", "Events, lines and frames that aircraft report as lost", lost)?;
+        labelled(
+            &mut encoder,
+            "lost",
+            "Events, lines and frames that aircraft report as lost",
+            "reason",
+            lost,
+        )?;
         let set_aside = SET_ASIDE_REASONS.into_iter().zip(standing.summary.set_aside_by_reason);
-        by_reason(&mut encoder, "set_aside", "Frames and messages that could not become rows", set_aside)?;
+        labelled(
+            &mut encoder,
+            "set_aside",
+            "Frames and messages that could not become rows",
+            "reason",
+            set_aside,
+        )?;
         for (name, help, value) in gauges(standing) {
             plain(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
@@ -144,18 +156,19 @@ pub(crate) fn plain(
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-/// A counter for each reason, also for those that have not been met yet: a series that appears with its first
-/// count hides that count from `rate`.
-pub(crate) fn by_reason(
+/// A counter for each value of a label, also for those that have not been met yet: a series that appears with its
+/// first count hides that count from `rate`.
+pub(crate) fn labelled(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
+    label: &'static str,
     counts: impl Iterator<Item = (&'static str, u64)>,
 ) -> fmt::Result {
     let kind = ConstCounter::new(0_u64).metric_type();
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for (reason, count) in counts {
-        let labels = [("reason", reason)];
+    for (value, count) in counts {
+        let labels = [(label, value)];
         ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
     }
     Ok(())

@@ -54,7 +54,7 @@ impl Server {
     /// When the address can't be listened on.
     pub fn start(address: SocketAddr, operated: impl Operated) -> Result<Self, ListenError> {
         let listen = Listen { address, purpose: "metrics", setting: "metrics.listen", threads: 1 };
-        let site = |_| Site { router: router(operated), limits: LIMITS, tls: None };
+        let site = |_| Ok::<_, ListenError>(Site { router: router(operated), limits: LIMITS, tls: None });
         let server = http::Server::start(listen, site)?;
         tracing::info!(address = %server.address(), "answering /healthz, /readyz and /metrics");
         Ok(Self(server))
