@@ -18,5 +18,6 @@ mod read_history;
 pub mod release;
 pub mod report;
 pub mod retrain;
+pub mod retrain_telemetry;
 pub mod simulate;
 pub mod tables;
