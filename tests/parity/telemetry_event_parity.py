@@ -1,12 +1,14 @@
 """Events are read as FastAPI reads them: the same bodies are taken, with the same values, and the others are refused with
 the same problems in the same order.
 
-Asks FastAPI itself, with the model of today's scorer. Where it breaks (an answer of 500, because it cannot write what it
-has read) or gives up (400), ours must refuse.
+Asks FastAPI itself, with the model of today's scorer. What Python reads but cannot write (half a surrogate pair, NaN) makes
+today's scorer answer 500; here it is replaced before FastAPI writes it. Where FastAPI gives up (400), ours must refuse.
 """
 
 import json
+import math
 import random
+import re
 import subprocess
 import warnings
 from typing import Optional
@@ -16,6 +18,8 @@ from checks import Checks, built
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fastapi import FastAPI
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import JSONResponse
     from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
@@ -56,13 +60,30 @@ class Event(BaseModel):
     user_context: Optional[str] = None
 
 
+def writable(value):
+    """The value without what JSON cannot hold."""
+    if isinstance(value, str):
+        return re.sub("[\ud800-\udfff]", "\ufffd", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, (list, tuple)):
+        return [writable(item) for item in value]
+    if isinstance(value, dict):
+        return {writable(name): writable(item) for name, item in value.items()}
+    return value
+
+
 def client():
     app = FastAPI()
+
+    @app.exception_handler(RequestValidationError)
+    async def refused(_, error):
+        return JSONResponse({"detail": writable(error.errors())}, 422)
 
     @app.post("/event")
     def event(event: Event):
         # Whole numbers as text: JSON writers differ above 2^53.
-        return {name: str(value) if name in NUMBERS else value for name, value in event.model_dump().items()}
+        return writable({name: str(value) if name in NUMBERS else value for name, value in event.model_dump().items()})
 
     return TestClient(app, raise_server_exceptions=False)
 
@@ -121,7 +142,7 @@ def agree(status, theirs, our):
     if status == 422 and isinstance(our, list):
         limits = [problem for problem in our if is_limit(problem)]
         return theirs["detail"] == [problem for problem in our if problem not in limits]
-    return isinstance(our, list) and len(our) > 0
+    return status == 400 and isinstance(our, list) and len(our) > 0
 
 
 def main():
@@ -132,7 +153,7 @@ def main():
     bodies = [literal.encode() for literal in LITERALS]
     bodies += [json.dumps(GOOD)[:-1].encode() + b', "dest_port": ' + literal.encode() + b"}" for literal in LITERALS]
     bodies += [json.dumps(GOOD)[:-1].encode() + b', "user_context": ' + literal.encode() + b"}" for literal in LITERALS]
-    bodies += [b"\xff", b'"\xed\xa0\x80"', b"\x00", b"\x00\x00", b"{\x00}", b"[" * 100_000, b"1" * 5_000]
+    bodies += [b"\xff", b"\x00", b"\x00\x00", b"{\x00}", b"[" * 100_000, b"1" * 5_000]
     bodies += [a_body(rand) for _ in range(BODIES)]
     counts, wrong = {}, []
     for body, our in zip(bodies, ours(bodies), strict=True):
@@ -142,7 +163,7 @@ def main():
         if not agree(answer.status_code, theirs, our):
             wrong.append(f"{body!r}: FastAPI {answer.status_code} {theirs}, ours {our}")
     checks.that(f"{len(bodies)} bodies; FastAPI answered {counts}", not wrong, f"{len(wrong)} differ: " + "\n".join(wrong[:5]))
-    checks.that("bodies of every kind were among them", all(counts.get(status, 0) > 20 for status in (200, 422, 500)), counts)
+    checks.that("bodies of every kind were among them", all(counts.get(status, 0) > 20 for status in (200, 422)), counts)
     checks.finish()
 
 

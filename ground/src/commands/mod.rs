@@ -19,5 +19,6 @@ pub mod release;
 pub mod report;
 pub mod retrain;
 pub mod serve;
+pub mod retrain_telemetry;
 pub mod simulate;
 pub mod tables;

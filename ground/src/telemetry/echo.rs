@@ -51,7 +51,7 @@ fn write(value: &Value<'_>, out: &mut String) {
             }
             _ => out.push_str("null"),
         },
-        Value::Text(text) => write_text(&text.decode().0, out),
+        Value::Text(text) => write_text(&text.decode(), out),
         Value::Array(raw) => write_array(raw, out),
         Value::Object(raw) => write_object(raw, out),
     }
@@ -78,7 +78,7 @@ fn write_object(raw: &str, out: &mut String) {
     let mut entries: Vec<(Cow<'_, str>, Value<'_>)> = Vec::new();
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
     let _ = Scanner::new(raw, MAX_NESTING).document(&mut |name, value| {
-        let name = name.decode().0;
+        let name = name.decode();
         match places.entry(name.clone()) {
             Entry::Occupied(place) => {
                 if let Some(entry) = entries.get_mut(*place.get()) {

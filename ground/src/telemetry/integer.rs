@@ -9,6 +9,8 @@ pub(super) enum NotInteger {
     Type,
     /// A text that is none.
     Parsing,
+    /// A text that no encoding can write.
+    NotUnicode,
     /// A fraction.
     Fraction,
     /// `NaN` or an infinity.
@@ -27,7 +29,8 @@ pub(super) fn read(value: &Value<'_>) -> Result<i64, NotInteger> {
         Value::Integer(digits) => digits.parse().map_err(|_| beyond(digits.starts_with('-'))),
         Value::Float(digits) => of_float(digits.parse().unwrap_or(f64::NAN)),
         Value::Bool(value) => Ok(i64::from(*value)),
-        Value::Text(text) => of_text(&text.decode().0),
+        Value::Text(text) if text.has_half_pair() => Err(NotInteger::NotUnicode),
+        Value::Text(text) => of_text(&text.decode()),
         Value::Null | Value::Array(_) | Value::Object(_) => Err(NotInteger::Type),
     }
 }
@@ -51,7 +54,7 @@ fn of_float(value: f64) -> Result<i64, NotInteger> {
 }
 
 /// A sign, digits with single underscores between them (any number among leading zeros), and a fraction of zeros.
-fn of_text(text: &str) -> Result<i64, NotInteger> {
+pub(super) fn of_text(text: &str) -> Result<i64, NotInteger> {
     let text = text.trim();
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -1,10 +1,13 @@
 //! JSON as Python's `json.loads` reads it, because that is what today's clients have been read by: `NaN` and `Infinity`
-//! are numbers, half a surrogate pair is a character, whole numbers have no bounds, and an error has Python's words and
+//! are numbers, half a surrogate pair is a character, whole numbers may be huge, and an error has Python's words and
 //! counts its place in characters.
 //!
 //! Nothing is copied or built: values are the places where they stand in the text.
 
 use std::borrow::Cow;
+
+/// Most digits of a whole number, Python's own limit.
+const MAX_DIGITS: usize = 4300;
 
 /// A value, as it stands in the text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +44,8 @@ pub(super) enum Reason {
     Escape,
     UnicodeEscape,
     ExtraData,
+    /// A whole number that Python does not convert; it answers with an error of its own.
+    Digits,
     /// Ours: Python answers with an error of its own, at a depth that varies.
     Nesting,
 }
@@ -57,6 +62,7 @@ impl Reason {
             Self::Escape => "Invalid \\escape",
             Self::UnicodeEscape => "Invalid \\uXXXX escape",
             Self::ExtraData => "Extra data",
+            Self::Digits => "Exceeds the limit (4300 digits) for integers",
             Self::Nesting => "Nested too deeply",
         }
     }
@@ -219,6 +225,9 @@ impl<'a> Scanner<'a> {
                 (end, is_float) = (exponent, true);
             }
         }
+        if !is_float && end - first > MAX_DIGITS {
+            return Err(self.invalid(Reason::Digits));
+        }
         self.at = end;
         let digits = self.since(start);
         Ok(if is_float { Value::Float(digits) } else { Value::Integer(digits) })
@@ -295,24 +304,33 @@ impl<'a> Scanner<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The characters it stands for, and whether all of them are any: half a surrogate pair is none, and U+FFFD stands in
+    /// The characters it stands for. Python keeps half a surrogate pair, which no encoding can write; U+FFFD stands in
     /// its place.
-    pub(super) fn decode(self) -> (Cow<'a, str>, bool) {
+    pub(super) fn decode(self) -> Cow<'a, str> {
+        self.decode_marked().0
+    }
+
+    /// Whether there is half a surrogate pair in it.
+    pub(super) fn has_half_pair(self) -> bool {
+        self.decode_marked().1
+    }
+
+    fn decode_marked(self) -> (Cow<'a, str>, bool) {
         if !self.escaped {
-            return (Cow::Borrowed(self.raw), true);
+            return (Cow::Borrowed(self.raw), false);
         }
         let mut out = String::with_capacity(self.raw.len());
-        let mut whole = true;
+        let mut half_pair = false;
         let mut rest = self.raw;
         while let Some((plain, escape)) = rest.split_once('\\') {
             out.push_str(plain);
             let (character, length) = unescape(escape);
-            whole &= character.is_some();
+            half_pair |= character.is_none();
             out.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
             rest = escape.get(length..).unwrap_or_default();
         }
         out.push_str(rest);
-        (Cow::Owned(out), whole)
+        (Cow::Owned(out), half_pair)
     }
 }
 
@@ -326,20 +344,16 @@ fn unescape(escape: &str) -> (Option<char>, usize) {
         Some(b'r') => '\r',
         Some(b't') => '\t',
         Some(byte) => char::from(*byte),
-        None => return (None, 0),
+        None => char::REPLACEMENT_CHARACTER,
     };
     (Some(simple), 1)
 }
 
 fn unescape_unicode(escape: &str) -> (Option<char>, usize) {
-    let unit = |from: usize| {
-        let digits = escape.get(from..from + 4)?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let Some(first) = unit(1) else { return (None, 1) };
+    let unit = |from: usize| u16::from_str_radix(escape.get(from..from + 4)?, 16).ok();
     let second = if escape.get(5..7) == Some("\\u") { unit(7) } else { None };
-    let units = [Some(first), second];
-    match char::decode_utf16(units.into_iter().flatten()).next() {
+    let units = [unit(1), second].into_iter().flatten();
+    match char::decode_utf16(units).next() {
         Some(Ok(character)) => (Some(character), if character.len_utf16() == 2 { 11 } else { 5 }),
         _ => (None, 5),
     }

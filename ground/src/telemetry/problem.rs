@@ -34,7 +34,6 @@ pub(super) enum Kind {
     NotAnObject,
     NotJson(&'static str),
     NotText,
-    NotUnicode,
     TextTooLong,
     NotInteger(NotInteger),
 }
@@ -61,10 +60,10 @@ impl Problem {
             Kind::NotAnObject => "model_attributes_type",
             Kind::NotJson(_) => "json_invalid",
             Kind::NotText => "string_type",
-            Kind::NotUnicode => "string_unicode",
             Kind::TextTooLong => "string_too_long",
             Kind::NotInteger(NotInteger::Type) => "int_type",
             Kind::NotInteger(NotInteger::Parsing) => "int_parsing",
+            Kind::NotInteger(NotInteger::NotUnicode) => "string_unicode",
             Kind::NotInteger(NotInteger::Fraction) => "int_from_float",
             Kind::NotInteger(NotInteger::NotFinite) => "finite_number",
             Kind::NotInteger(NotInteger::FloatSize) => "int_parsing_size",
@@ -81,13 +80,13 @@ impl Problem {
             Kind::NotAnObject => "Input should be a valid dictionary or object to extract fields from",
             Kind::NotJson(_) => "JSON decode error",
             Kind::NotText => "Input should be a valid string",
-            Kind::NotUnicode => {
-                "Input should be a valid string, unable to parse raw data as a unicode string"
-            }
             Kind::TextTooLong => return format!("String should have at most {MAX_TEXT} characters"),
             Kind::NotInteger(NotInteger::Type) => "Input should be a valid integer",
             Kind::NotInteger(NotInteger::Parsing) => {
                 "Input should be a valid integer, unable to parse string as an integer"
+            }
+            Kind::NotInteger(NotInteger::NotUnicode) => {
+                "Input should be a valid string, unable to parse raw data as a unicode string"
             }
             Kind::NotInteger(NotInteger::Fraction) => {
                 "Input should be a valid integer, got a number with a fractional part"

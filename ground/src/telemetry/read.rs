@@ -47,7 +47,7 @@ fn read_text(text: &str) -> Result<Event<'_>, Vec<Problem>> {
     let mut values = [None; Field::ALL.len()];
     let document = Scanner::new(text, MAX_NESTING).document(&mut |name, value| {
         // Of a name that comes twice the last value counts; names that nobody knows are ignored.
-        if let Some(field) = Field::named(&name.decode().0) {
+        if let Some(field) = Field::named(&name.decode()) {
             values[field as usize] = Some(value);
         }
     });
@@ -125,10 +125,8 @@ impl<'a> Check<'a> {
             self.problem(field, Kind::NotText, &value);
             return Cow::default();
         };
-        let (text, whole) = text.decode();
-        if !whole {
-            self.problem(field, Kind::NotUnicode, &value);
-        } else if text.len() > MAX_TEXT && text.chars().count() > MAX_TEXT {
+        let text = text.decode();
+        if text.len() > MAX_TEXT && text.chars().count() > MAX_TEXT {
             self.problem(field, Kind::TextTooLong, &value);
         }
         text

@@ -90,6 +90,7 @@ fn what_is_no_whole_number_is_refused_in_pydantics_words() {
         ("1e999", "finite_number"),
         ("NaN", "finite_number"),
         ("9223372036854775808", "less_than_equal"),
+        (r#""\ud800""#, "string_unicode"),
         (r#""-9223372036854775809""#, "greater_than_equal"),
         ("007", "json_invalid"),
     ] {
@@ -187,15 +188,11 @@ fn what_is_no_json_is_told_in_pythons_words_and_place() {
 }
 
 #[test]
-fn half_a_surrogate_pair_is_refused_where_it_counts() {
-    assert_eq!(port(r#"443, "x": "\ud800""#), Ok(443));
-    let body = event(&json!({"user_context": "abc?"}));
-    let body = String::from_utf8(body).expect("UTF-8").replace("abc?", r"abc\udfff");
-    let refused = refused(body.as_bytes());
-    assert_eq!(
-        (&refused[0]["type"], &refused[0]["input"]),
-        (&json!("string_unicode"), &json!("abc\u{fffd}"))
-    );
+fn a_replacement_stands_for_half_a_surrogate_pair() {
+    let body = String::from_utf8(event(&json!({"user_context": "abc?"}))).expect("UTF-8");
+    let body = body.replace("abc?", r"\udc00\ud83d\u0061\ud83d\ude00\udfff");
+    let event = read_event(body.as_bytes()).expect("an event");
+    assert_eq!(event.user_context(), Some("\u{fffd}\u{fffd}a😀\u{fffd}"));
 }
 
 #[test]
@@ -232,6 +229,8 @@ fn texts_and_nesting_have_limits() {
         (&problem["type"], &problem["ctx"]),
         (&json!("string_too_long"), &json!({"max_length": MAX_TEXT}))
     );
+    assert_eq!(port(&"9".repeat(4300)), Err("less_than_equal".to_owned()));
+    assert_eq!(port(&"9".repeat(4301)), Err("json_invalid".to_owned()));
     let nested = |depth: usize| format!("443, \"x\": {}{}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(port(&nested(MAX_NESTING - 1)), Ok(443));
     assert_eq!(port(&nested(MAX_NESTING)), Err("json_invalid".to_owned()));
