@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use cabinwatch_ground::commands::output::Output;
 use cabinwatch_ground::commands::{
     archive, broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, promote,
-    publish, report, retrain, simulate, tables,
+    publish, report, retrain, serve, simulate, tables,
 };
 use cabinwatch_ground::config::{self, Flag, LogConfig};
 use clap::{Parser, Subcommand};
@@ -34,7 +34,7 @@ enum Command {
     Ingest(ingest::IngestArgs),
     /// Score the newest EDR files: six anomaly tables and a mail
     Detect(detect::DetectArgs),
-    /// Train a model on EDR files or the window archive and sign it
+    /// Train a model on EDR files or the window archive and sign it; or one for `serve` on network telemetry
     Retrain(retrain::RetrainArgs),
     /// Take over the model in use today, show models and how they do on aircraft, change the signing key
     Model(model::ModelArgs),
@@ -44,6 +44,8 @@ enum Command {
     Promote(promote::PromoteArgs),
     /// Mail what was confirmed in a period, from the tables alone
     Report(report::ReportArgs),
+    /// Score network events over HTTP, and show the fleet on pages, until SIGTERM
+    Serve(serve::ServeArgs),
     /// Show what the tables hold
     Tables(tables::TablesArgs),
     /// Care for the window archive that ingest keeps
@@ -73,6 +75,7 @@ impl Command {
             Self::Publish(args) => args.flags(),
             Self::Promote(args) => args.flags(),
             Self::Report(args) => args.flags(),
+            Self::Serve(args) => args.flags(),
             Self::Tables(args) => args.flags(),
             Self::Keygen(args) => args.flags(),
             Self::Archive(args) => args.flags(),
@@ -118,8 +121,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Detect(args) => detect::run(&config, &args, &mut out)
             .map(drop)
             .map_err(|e| usage(e, detect::DetectError::is_usage)),
-        Command::Retrain(args) => retrain::run(&config, &args, &mut out)
-            .map(drop)
+        Command::Retrain(args) => retrain::run_command(&config, &args, &mut out)
             .map_err(|e| usage(e, retrain::RetrainError::is_usage)),
         Command::Model(args) => {
             model::run(&config, &args, &mut out).map_err(|e| usage(e, model::ModelCommandError::is_usage))
@@ -133,6 +135,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Report(args) => {
             report::run(&config, &args, &mut out).map_err(|e| usage(e, report::ReportCommandError::is_usage))
         }
+        Command::Serve(_) => serve::run(&config).map_err(|e| usage(e, serve::ServeError::is_usage)),
         Command::Tables(args) => {
             tables::run(&config, &args, &mut out).map_err(|e| usage(e, tables::TablesCommandError::is_usage))
         }
@@ -174,6 +177,7 @@ fn usage<E: Error + 'static>(error: E, is_usage: impl Fn(&E) -> bool) -> Failure
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use clap::error::ErrorKind;
 
     use super::*;
 
@@ -193,5 +197,18 @@ mod tests {
             "a.toml",
         ]);
         assert_eq!(cli.expect("parsed").config, Some(PathBuf::from("a.toml")));
+    }
+    #[test]
+    fn telemetry_is_trained_on_without_any_fault_history() {
+        let parse = |flags: &str| {
+            let words = ["cabinwatch-ground", "retrain"].into_iter().chain(flags.split(' '));
+            Cli::try_parse_from(words).map(drop).map_err(|error| error.kind())
+        };
+        assert_eq!(parse("--telemetry traffic.csv --model-dir models --json"), Ok(()));
+        let histories = ["--history file:///x", "--archive file:///x", "--days 3", "--cohort canary"];
+        for flags in histories.iter().chain(&["--now 2026-01-01T00:00:00Z", "--metrics-file x"]) {
+            assert_eq!(parse(&format!("--telemetry traffic.csv {flags}")), Err(ErrorKind::ArgumentConflict));
+        }
+        assert_eq!(parse("--json"), Err(ErrorKind::MissingRequiredArgument));
     }
 }

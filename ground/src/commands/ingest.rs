@@ -7,8 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::{Config, Flag};
+use crate::http::ListenError;
 use crate::ingest::{self, IngestError, Monitor, Summary};
-use crate::operations::{Server, ServerError};
+use crate::operations::Server;
 use crate::tables::{self, TablesError};
 
 /// How often the numbers go to the log.
@@ -48,7 +49,7 @@ pub enum IngestCommandError {
     Ingest(#[from] IngestError),
     /// The metrics.
     #[error(transparent)]
-    Server(#[from] ServerError),
+    Server(#[from] ListenError),
     /// The runtime or its signals.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),

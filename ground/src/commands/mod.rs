@@ -18,5 +18,7 @@ mod read_history;
 pub mod release;
 pub mod report;
 pub mod retrain;
+pub mod serve;
+pub mod retrain_telemetry;
 pub mod simulate;
 pub mod tables;

@@ -1,4 +1,5 @@
-//! `cabinwatch-ground retrain`: from EDR files and the window archive to a signed model.
+//! `cabinwatch-ground retrain`: from EDR files and the window archive to a signed model, or from network telemetry to the
+//! model of the scoring API.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use cabinwatch_shared::time::UnixSeconds;
 use comfy_table::Table;
 
 use super::read_history::{parse_instant, print_training, read_training, system_now};
+use super::retrain_telemetry::{self, RetrainTelemetryError};
 use crate::config::{Config, Flag};
 use crate::history::HistoryError;
 use crate::operations::{BatchCommand, BatchRun};
@@ -17,6 +19,12 @@ use crate::train::{BundleError, BundleSettings, Evaluation, TrainError, Training
 /// Flags of `retrain`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RetrainArgs {
+    /// CSV of network telemetry: trains the model that `serve` scores with, and nothing else
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "archive", "days", "cohort", "metrics_file", "now"])]
+    pub telemetry: Option<PathBuf>,
+    /// Print what was trained as JSON; with --telemetry only
+    #[arg(long, requires = "telemetry")]
+    pub json: bool,
     /// Folder of the EDR files, e.g. file:///data/edr or hdfs://namenode:8020/edr
     #[arg(long, value_name = "URL")]
     pub history: Option<String>,
@@ -26,7 +34,7 @@ pub struct RetrainArgs {
     /// Train on the files of this many days, by the date in their names
     #[arg(long, value_name = "N")]
     pub days: Option<u32>,
-    /// Folder for model.cwm, zscore_stats.csv and evaluation.json
+    /// Folder for model.cwm, zscore_stats.csv and evaluation.json; with --telemetry, for telemetry.cwt
     #[arg(long, value_name = "DIR")]
     pub model_dir: Option<PathBuf>,
     /// Which aircraft the model is for
@@ -55,6 +63,9 @@ pub enum RetrainError {
     /// The model folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// Telemetry.
+    #[error(transparent)]
+    Telemetry(#[from] RetrainTelemetryError),
     /// Output.
     #[error("cannot write the summary: {0}")]
     Output(#[from] std::io::Error),
@@ -87,8 +98,20 @@ impl RetrainError {
             Self::History(error) => error.is_usage(),
             Self::Train(error) => error.is_usage(),
             Self::Folder(error) => matches!(error, FolderError::NoFolder),
+            Self::Telemetry(error) => error.is_usage(),
             Self::Bundle(_) | Self::Output(_) => false,
         }
+    }
+}
+
+/// Does what the command line asks for: [`run`], or with `--telemetry` the model of the scoring API.
+///
+/// # Errors
+/// Those of the two.
+pub fn run_command(config: &Config, args: &RetrainArgs, out: &mut dyn Write) -> Result<(), RetrainError> {
+    match &args.telemetry {
+        Some(csv) => Ok(retrain_telemetry::run(csv, &config.model, args.json, out)?),
+        None => run(config, args, out).map(drop),
     }
 }
 

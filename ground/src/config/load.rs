@@ -117,7 +117,8 @@ fn wrong(config: &Config) -> Option<(&'static str, &'static str)> {
             "must be error, warn, info, debug or trace",
         ),
     ];
-    checks.into_iter().find(|(_, ok, _)| !ok).map(|(key, _, message)| (key, message))
+    let mut checks = checks.into_iter().chain(config.api.checks());
+    checks.find(|(_, ok, _)| !ok).map(|(key, _, message)| (key, message))
 }
 
 const NAME: &str = "must be 1 to 64 ASCII letters, digits, '-', '_' or '.'";
@@ -207,6 +208,9 @@ mod tests {
             ("[tables]\nttl_days = 7301", "tables.ttl_days"),
             ("[tables]\nconsistency = \"one\"", "tables.consistency"),
             ("[metrics]\nlisten = \"localhost\"", "metrics.listen"),
+            ("[api]\nlisten = \"\"", "api.listen"),
+            ("[api]\nmax_connections = 0", "api.max_connections"),
+            ("[api]\nmax_batch_bytes = 4294967295", "api.max_batch_bytes"),
             ("[log]\nlevel = \"loud\"", "log.level"),
         ] {
             let error = from_file(text).expect_err(text);

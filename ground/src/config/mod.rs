@@ -1,9 +1,11 @@
 //! The ground's configuration: one TOML file, every key with its default here.
 
+mod api;
 mod broker;
 mod detect;
 mod history;
 mod ingest;
+mod listen;
 mod load;
 mod log;
 mod mail;
@@ -12,6 +14,7 @@ mod model;
 mod retrain;
 mod tables;
 
+pub use api::ApiConfig;
 pub use broker::BrokerConfig;
 pub use detect::DetectConfig;
 pub use history::HistoryConfig;
@@ -45,6 +48,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Ingest from the aircraft.
     pub ingest: IngestConfig,
+    /// The scoring API.
+    pub api: ApiConfig,
     /// What operators are shown.
     pub metrics: MetricsConfig,
     /// Logging.

@@ -13,7 +13,7 @@ mod file_name;
 mod folder;
 mod intern;
 mod reader;
-mod records;
+pub(crate) mod records;
 mod remote;
 mod select;
 mod summary;

@@ -16,7 +16,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One record. Its fields lie one behind another in `text`, with one byte between them.
 #[derive(Debug)]
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     text: &'a [u8],
     /// Where each field starts and ends.
     fields: &'a [(u32, u32)],
@@ -24,12 +24,12 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// How many fields it has.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.fields.len()
     }
 
     /// A field, without its quotes; empty where there is none.
-    pub(super) fn field(&self, index: usize) -> &'a [u8] {
+    pub(crate) fn field(&self, index: usize) -> &'a [u8] {
         let (start, end) = self.fields.get(index).copied().unwrap_or_default();
         self.text.get(start as usize..end as usize).unwrap_or_default()
     }
@@ -37,7 +37,7 @@ impl<'a> Record<'a> {
 
 /// What comes next in the stream.
 #[derive(Debug)]
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// A record, and its first line counted from 1.
     Record(Record<'a>, u64),
     /// Something that is no record, and its first line.
@@ -47,7 +47,7 @@ pub(super) enum Next<'a> {
 }
 
 /// A stream of records.
-pub(super) struct Records<R> {
+pub(crate) struct Records<R> {
     source: R,
     buffer: Vec<u8>,
     /// What of the buffer is read but not yet handed out.
@@ -77,7 +77,7 @@ enum Found {
 
 impl<R: Read> Records<R> {
     /// Records of at most `limit` bytes each.
-    pub(super) fn new(source: R, limit: usize) -> Self {
+    pub(crate) fn new(source: R, limit: usize) -> Self {
         Self {
             source,
             buffer: vec![0; CHUNK_BYTES],
@@ -93,18 +93,18 @@ impl<R: Read> Records<R> {
     }
 
     /// Starts over with another stream and the same memory.
-    pub(super) fn restart(&mut self, source: R) {
+    pub(crate) fn restart(&mut self, source: R) {
         self.source = source;
         (self.start, self.end, self.ended, self.bytes, self.line) = (0, 0, false, 0, 1);
     }
 
     /// Bytes read so far.
-    pub(super) const fn bytes(&self) -> u64 {
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Passes over a byte order mark; only of use before the first record.
-    pub(super) fn skip_byte_order_mark(&mut self) -> io::Result<()> {
+    pub(crate) fn skip_byte_order_mark(&mut self) -> io::Result<()> {
         while self.end - self.start < BYTE_ORDER_MARK.len() && !self.ended {
             self.fill()?;
         }
@@ -115,7 +115,7 @@ impl<R: Read> Records<R> {
     }
 
     /// The next record; empty lines are passed over.
-    pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
+    pub(crate) fn next(&mut self) -> io::Result<Next<'_>> {
         let (found, line) = self.find_filled()?;
         let start = self.start;
         match found {

@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use super::server::Operated;
 use crate::ingest::{Link, Monitor, SET_ASIDE_REASONS, Standing, Store, Summary};
 
 /// A counter without labels: its name, its help, and its place in the summary.
@@ -40,6 +41,20 @@ const COUNTERS: [PlainCounter; 16] = [
     ("store_retries", "Attempts to store that failed and were repeated", |summary| summary.retries),
 ];
 
+impl Operated for Monitor {
+    fn hangs(&self) -> Option<String> {
+        self.snapshot().hangs(Instant::now())
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        self.snapshot().not_ready(Instant::now())
+    }
+
+    fn metrics(&self) -> Result<String, fmt::Error> {
+        ingest(self)
+    }
+}
+
 /// All metrics of ingest, in the OpenMetrics text format.
 pub(super) fn ingest(monitor: &Monitor) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("cabinwatch_ingest");
@@ -62,9 +77,21 @@ impl prometheus_client::collector::Collector for Collector {
             plain(&mut encoder, name, help, &ConstCounter::new(value(&standing.summary)))?;
         }
         let lost = LossReason::ALL.iter().map(|reason| reason.as_str()).zip(standing.summary.lost_by_reason);
-        by_reason(&mut encoder, "lost", "Events, lines and frames that aircraft report as lost", lost)?;
+        labelled(
+            &mut encoder,
+            "lost",
+            "Events, lines and frames that aircraft report as lost",
+            "reason",
+            lost,
+        )?;
         let set_aside = SET_ASIDE_REASONS.into_iter().zip(standing.summary.set_aside_by_reason);
-        by_reason(&mut encoder, "set_aside", "Frames and messages that could not become rows", set_aside)?;
+        labelled(
+            &mut encoder,
+            "set_aside",
+            "Frames and messages that could not become rows",
+            "reason",
+            set_aside,
+        )?;
         for (name, help, value) in gauges(standing) {
             plain(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
@@ -120,7 +147,7 @@ fn gauges(standing: &Standing) -> Vec<(&'static str, &'static str, f64)> {
 }
 
 /// One metric without labels.
-fn plain(
+pub(crate) fn plain(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -129,25 +156,26 @@ fn plain(
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-/// A counter for each reason, also for those that have not been met yet: a series that appears with its first
-/// count hides that count from `rate`.
-fn by_reason(
+/// A counter for each value of a label, also for those that have not been met yet: a series that appears with its
+/// first count hides that count from `rate`.
+pub(crate) fn labelled(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
+    label: &'static str,
     counts: impl Iterator<Item = (&'static str, u64)>,
 ) -> fmt::Result {
     let kind = ConstCounter::new(0_u64).metric_type();
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for (reason, count) in counts {
-        let labels = [("reason", reason)];
+    for (value, count) in counts {
+        let labels = [(label, value)];
         ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }
 
 /// What the system says; 0 where it says nothing.
-fn resident_memory_bytes() -> f64 {
+pub(crate) fn resident_memory_bytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());

@@ -1,13 +1,13 @@
-//! What operators see of the ground: whether `ingest` is alive and ready, its metrics over HTTP, and the metrics that
+//! What operators see of the ground: whether `ingest` or `serve` is alive and ready, its metrics over HTTP, and the metrics that
 //! `detect` and `retrain` leave in a file. `docs/metrics.md` lists all of them.
 
 mod batch;
-mod exposition;
+pub(crate) mod exposition;
 mod server;
 mod textfile;
 
 pub use batch::{BatchCommand, BatchRun};
-pub use server::{Server, ServerError};
+pub use server::{Operated, Server};
 pub use textfile::TextfileError;
 
 #[cfg(test)]

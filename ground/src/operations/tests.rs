@@ -101,6 +101,7 @@ fn the_document_lists_exactly_the_metrics_there_are() {
     let folder = tempfile::tempdir().expect("a folder");
     let monitor = Monitor::default();
     let mut there = printed(&exposition::ingest(&monitor).expect("text"));
+    there.extend(printed(&crate::api::Monitor::default().metrics().expect("text")));
     BatchRun::begin(BatchCommand::Detect, &config(folder.path())).end_detect(Some(&detect_summary()));
     BatchRun::begin(BatchCommand::Retrain, &config(folder.path())).end_retrain(Some(&evaluation()));
     for file in ["cabinwatch_detect.prom", "cabinwatch_retrain.prom"] {

@@ -8,13 +8,17 @@
 //! Score, as in Liu, Ting, Zhou: *Isolation Forest* (ICDM 2008), with scikit-learn's sign:
 //! `score(x) = -2^(-sum of path lengths / (trees * c(max_samples)))`.
 
+mod checked;
 mod contributions;
 mod node;
 
+pub use checked::CheckedForest;
 pub use node::{Child, MAX_FEATURES, MAX_LEAF_LENGTHS, MAX_TREE_NODES, NODE_BYTES, Node, round_down};
 
 use node::{Branch, SplitKey};
 use serde::{Deserialize, Serialize};
+
+use crate::bytes::take_chunks;
 
 /// Trees walked side by side, so that the processor works on one while it waits for the memory of another.
 const LANES: usize = 10;
@@ -97,10 +101,7 @@ impl<'a> Forest<'a> {
     /// Says what about the bytes is no forest.
     pub fn open(shape: ForestShape, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), ForestError> {
         check_shape(&shape)?;
-        let truncated = ForestError::Truncated;
-        let (starts, rest) = crate::bytes::take_chunks(bytes, usize::from(shape.trees)).ok_or(truncated)?;
-        let (nodes, rest) = crate::bytes::take_chunks(rest, shape.nodes as usize).ok_or(truncated)?;
-        let (lengths, rest) = crate::bytes::take_chunks(rest, usize::from(shape.lengths)).ok_or(truncated)?;
+        let (starts, nodes, lengths, rest) = slices(&shape, bytes).ok_or(ForestError::Truncated)?;
         let scale = f64::from(shape.trees) * average_path_length(u64::from(shape.max_samples));
         let forest = Self { shape, starts, nodes, lengths, scale };
         forest.check_values()?;
@@ -220,6 +221,16 @@ impl<'a> Forest<'a> {
         }
         Ok(())
     }
+}
+
+/// Starts, nodes and lengths, and the bytes behind them.
+type Slices<'a> = (&'a [[u8; 4]], &'a [[u8; NODE_BYTES]], &'a [[u8; 8]], &'a [u8]);
+
+fn slices<'a>(shape: &ForestShape, bytes: &'a [u8]) -> Option<Slices<'a>> {
+    let (starts, rest) = take_chunks(bytes, usize::from(shape.trees))?;
+    let (nodes, rest) = take_chunks(rest, shape.nodes as usize)?;
+    let (lengths, rest) = take_chunks(rest, usize::from(shape.lengths))?;
+    Some((starts, nodes, lengths, rest))
 }
 
 /// The row as splits compare it.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rustls::pki_types::pem::Error as PemError;
 
-/// Why a client has no TLS configuration.
+/// Why there is no TLS configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file can't be read.
@@ -74,7 +74,7 @@ pub enum TlsError {
         key: PathBuf,
     },
     /// One of the pair is not set.
-    #[error("setting `{set}` is set, but not `{missing}`; a client certificate needs both")]
+    #[error("setting `{set}` is set, but not `{missing}`; a certificate needs both")]
     Half {
         /// The one.
         set: &'static str,

@@ -1,6 +1,6 @@
-//! TLS of the clients on both sides: of the broker's, and of Cassandra's.
+//! TLS of the clients on both sides, of the broker's and of Cassandra's, and of the ground's own server.
 //!
-//! Settings name PEM files; [`client_config`] makes of them what rustls wants, with ring as the one implementation of
+//! Settings name PEM files; [`client_config`] and [`server_config`] make of them what rustls wants, with ring as the one implementation of
 //! cryptography. What can be wrong with a file is an error that names the setting and the file. What only the other
 //! side can judge comes out during the handshake, as an error deep inside the client's; [`explain`] finds it there and
 //! says in a sentence what to check. [`explain_connection`] does so for all that keeps an MQTT client out, and
@@ -22,7 +22,7 @@ pub use error::TlsError;
 pub use refusal::explain;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 pub use session::ForgetfulStore;
 
 /// A file and the setting that names it, as errors name both.
@@ -118,23 +118,45 @@ pub fn client_config(files: &ClientFiles<'_>) -> Result<ClientConfig, TlsError> 
         (false, false) => Ok(builder.with_no_client_auth()),
         (true, true) => {
             let (chain, key) = (certificates(&files.certificate)?, private_key(&files.key)?);
-            builder.with_client_auth_cert(chain, key).map_err(|source| unusable(files, source))
+            let unusable = |source| unusable(&files.certificate, &files.key, source);
+            builder.with_client_auth_cert(chain, key).map_err(unusable)
         }
         (true, false) => Err(TlsError::Half { set: files.certificate.setting, missing: files.key.setting }),
         (false, true) => Err(TlsError::Half { set: files.key.setting, missing: files.certificate.setting }),
     }
 }
 
-fn unusable(files: &ClientFiles<'_>, source: rustls::Error) -> TlsError {
-    let key = files.key.path.to_owned();
+/// Reads the files of a server: its certificate with the chain up to its authority, and the certificate's key. It asks
+/// its clients for no certificate.
+///
+/// # Errors
+/// When a file can't be read or does not hold what its setting promises, and when key and certificate are not a pair.
+pub fn server_config(certificate: &PemFile<'_>, key: &PemFile<'_>) -> Result<ServerConfig, TlsError> {
+    match (certificate.is_set(), key.is_set()) {
+        (true, false) => return Err(TlsError::Half { set: certificate.setting, missing: key.setting }),
+        (false, true) => return Err(TlsError::Half { set: key.setting, missing: certificate.setting }),
+        _ => {}
+    }
+    let (chain, private) = (certificates(certificate)?, private_key(key)?);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Setup)?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|source| unusable(certificate, key, source))
+}
+
+fn unusable(certificate: &PemFile<'_>, key: &PemFile<'_>, source: rustls::Error) -> TlsError {
+    let key_path = key.path.to_owned();
     match source {
         rustls::Error::InconsistentKeys(_) => TlsError::Mismatch {
-            certificate_setting: files.certificate.setting,
-            certificate: files.certificate.path.to_owned(),
-            key_setting: files.key.setting,
-            key,
+            certificate_setting: certificate.setting,
+            certificate: certificate.path.to_owned(),
+            key_setting: key.setting,
+            key: key_path,
         },
-        source => TlsError::Unusable { setting: files.key.setting, path: key, source },
+        source => TlsError::Unusable { setting: key.setting, path: key_path, source },
     }
 }
 

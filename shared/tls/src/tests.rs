@@ -156,6 +156,29 @@ fn half_of_a_pair_is_refused() {
     assert!(complaint(&files(&ca, &none, &key)).contains("not `link.client_certificate`"));
 }
 
+#[test]
+fn a_server_has_a_certificate_and_its_key_or_says_what_is_wrong_with_them() {
+    let folder = Folder::new();
+    let (certificate, key) = (folder.path("client.pem"), folder.path("client.key"));
+    let (stranger, none) = (folder.path("stranger.key"), PathBuf::new());
+    let server = |certificate: &Path, key: &Path| {
+        super::server_config(&file("api.certificate", certificate), &file("api.key", key))
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(server(&certificate, &key), Ok(()));
+    for (certificate, key, complaint) in [
+        (&certificate, &stranger, "does not belong"),
+        (&certificate, &none, "not `api.key`"),
+        (&none, &key, "not `api.certificate`"),
+        (&key, &key, "no certificate in"),
+        (&certificate, &certificate, "no private key in"),
+    ] {
+        let said = server(certificate, key).expect_err(complaint);
+        assert!(said.contains(complaint), "{said}");
+    }
+}
+
 /// Shakes hands in memory until one side has had enough; what the client's I/O then says.
 fn shake_hands(folder: &Folder, files: &ClientFiles<'_>, server: &str, host: &'static str) -> io::Result<()> {
     let config = Arc::new(client_config(files).expect("usable files"));
