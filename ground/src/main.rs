@@ -142,7 +142,6 @@ fn run(cli: Cli) -> Result<(), Failure> {
             keygen::run(&config, &args, &mut out).map_err(|e| usage(e, keygen::KeygenError::is_usage))
         }
         Command::Simulate(args) => simulate::run(&config, &args, &mut out)
-            .map(drop)
             .map_err(|e| usage(e, simulate::SimulateCommandError::is_usage)),
         Command::Demo(args) => demo::run(&config, &args, &mut out)
             .map(drop)
