@@ -2,7 +2,8 @@
 //!
 //! Two ways lead into the same [`tables`]: [`ingest`] takes the aircraft's frames from MQTT, and [`detect`] reads
 //! EDR files from [`history`]. [`train`] makes the models both are scored with, [`rollout`] sees how they do on
-//! aircraft, [`report`] mails what was confirmed, [`simulate`] makes a fleet with known faults, and [`demo`] runs all of it on one machine.
+//! aircraft, [`report`] mails what was confirmed, [`simulate`] makes a fleet with known faults,
+//! [`stream`] sends telemetry to the scoring API, and [`demo`] runs all of it on one machine.
 #![forbid(unsafe_code)]
 
 pub mod broker;
@@ -17,5 +18,6 @@ pub mod operations;
 pub mod report;
 pub mod rollout;
 pub mod simulate;
+pub mod stream;
 pub mod tables;
 pub mod train;
