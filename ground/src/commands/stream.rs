@@ -172,6 +172,13 @@ fn refused(tally: &Tally) -> String {
     if each.is_empty() { "0".to_owned() } else { format!("{} ({})", tally.refusals(), each.join(", ")) }
 }
 
+/// `2 held back, 5 failed (4 unreachable, 1 timeout)`.
+fn retried(tally: &Tally) -> String {
+    let each: Vec<_> = tally.attempts.failed.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let each = if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) };
+    format!("{} held back, {} failed{each}", tally.attempts.held_back, tally.failures())
+}
+
 fn millis(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
 }
@@ -211,12 +218,7 @@ fn print(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
     fact("refused", refused(tally));
     fact("without answer", tally.unanswered.to_string());
     fact("not sent, nobody was free", tally.left_out.to_string());
-    let failed: Vec<_> =
-        tally.attempts.failed.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    fact(
-        "tried again",
-        format!("{} held back, {} failed {}", tally.attempts.held_back, tally.failures(), failed.join(", ")),
-    );
+    fact("tried again", retried(tally));
     fact("rows in the file", format!("{}, read to the end {} times", survey.usable, tally.passes));
     if let Some(first) = &survey.first_unusable {
         fact("rows that cannot be sent", format!("{}; the first: {first}", survey.unusable));

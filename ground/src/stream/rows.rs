@@ -139,6 +139,9 @@ impl Read for Limited {
     }
 }
 
+/// The line a row begins on, and what it holds.
+type NumberedRow<'a> = (u64, Result<Row<'a>, Unusable>);
+
 /// A telemetry CSV, row by row.
 pub(super) struct Rows {
     path: PathBuf,
@@ -162,7 +165,7 @@ impl Rows {
     }
 
     /// The next row and the line it begins on; none at the end.
-    pub fn next(&mut self) -> Result<Option<(u64, Result<Row<'_>, Unusable>)>, StreamError> {
+    pub fn next(&mut self) -> Result<Option<NumberedRow<'_>>, StreamError> {
         self.reader.get_mut().left = MAX_ROW_BYTES;
         let line = self.reader.position().line();
         match self.reader.read_record(&mut self.record) {

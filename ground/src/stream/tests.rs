@@ -199,7 +199,7 @@ fn an_event_that_is_held_back_is_sent_again_after_the_time_the_server_names() {
 #[test]
 fn refused_events_are_counted_by_status_and_the_first_one_is_quoted() {
     fn picky(number: u64, event: &Value) -> Response {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             return (StatusCode::UNPROCESSABLE_ENTITY, r#"{"detail":"no"}"#).into_response();
         }
         by_port(number, event)
