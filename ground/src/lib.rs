@@ -3,7 +3,8 @@
 //! Two ways lead into the same [`tables`]: [`ingest`] takes the aircraft's frames from MQTT, and [`detect`] reads
 //! EDR files from [`history`]. [`train`] makes the models both are scored with, [`rollout`] sees how they do on
 //! aircraft, [`report`] mails what was confirmed, [`simulate`] makes a fleet with known faults, and [`demo`] runs all of it
-//! on one machine. [`telemetry`] is the other system: it scores network telemetry that clients send to [`api`].
+//! on one machine. [`telemetry`] is the other system: it scores network telemetry that clients, [`stream`] among them,
+//! send to [`api`].
 #![forbid(unsafe_code)]
 
 pub mod api;
@@ -20,6 +21,7 @@ pub mod operations;
 pub mod report;
 pub mod rollout;
 pub mod simulate;
+pub mod stream;
 pub mod tables;
 pub mod telemetry;
 pub mod train;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use cabinwatch_ground::commands::output::Output;
 use cabinwatch_ground::commands::{
     archive, broker, broker_config, check_config, demo, detect, ingest, keygen, logging, model, promote,
-    publish, report, retrain, serve, simulate, tables,
+    publish, report, retrain, serve, simulate, stream, tables,
 };
 use cabinwatch_ground::config::{self, Flag, LogConfig};
 use clap::{Parser, Subcommand};
@@ -54,6 +54,8 @@ enum Command {
     Keygen(keygen::KeygenArgs),
     /// Write EDR files of a fleet that isn't there, with labelled faults
     Simulate(simulate::SimulateArgs),
+    /// Replay network telemetry to the scoring API, with unexpected ports that it should find
+    Stream(stream::StreamArgs),
     /// Show the whole path on this machine: three aircraft, a broker, the ground, and two known faults
     Demo(demo::DemoArgs),
     /// Run an MQTT broker for development
@@ -80,7 +82,11 @@ impl Command {
             Self::Keygen(args) => args.flags(),
             Self::Archive(args) => args.flags(),
             Self::Simulate(args) => args.flags(),
-            Self::Demo(_) | Self::Broker(_) | Self::BrokerConfig(_) | Self::CheckConfig(_) => Vec::new(),
+            Self::Stream(_)
+            | Self::Demo(_)
+            | Self::Broker(_)
+            | Self::BrokerConfig(_)
+            | Self::CheckConfig(_) => Vec::new(),
         }
     }
 }
@@ -145,8 +151,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
             keygen::run(&config, &args, &mut out).map_err(|e| usage(e, keygen::KeygenError::is_usage))
         }
         Command::Simulate(args) => simulate::run(&config, &args, &mut out)
-            .map(drop)
             .map_err(|e| usage(e, simulate::SimulateCommandError::is_usage)),
+        Command::Stream(args) => {
+            stream::run(&args, &mut out).map_err(|e| usage(e, stream::StreamCommandError::is_usage))
+        }
         Command::Demo(args) => demo::run(&config, &args, &mut out)
             .map(drop)
             .map_err(|e| usage(e, demo::DemoCommandError::is_usage)),

@@ -15,6 +15,7 @@ mod hdfs;
 mod kill;
 mod link;
 mod mosquitto;
+mod notebook;
 mod operations;
 mod overload;
 mod readme;

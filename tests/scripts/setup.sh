@@ -150,6 +150,7 @@ main() {
         install_python "$VENV" "$REQUIREMENTS"
         install_python "$VENV-oldest" "${REQUIREMENTS%.txt}-oldest.txt" --only-binary :all: ||
             say "there is no such old scikit-learn for this Python: its part of the parity tests is left out"
+        install_python .cache/notebook docs/notebooks/requirements.txt
         install_cargo_deny
         fetch_jars cassandra
         fetch_jars hdfs

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cabinwatch_shared::time::UnixSeconds;
 use comfy_table::Table;
 
+use super::duration::parse_duration;
 use crate::config::Config;
 use crate::demo::{self, DemoError, Ended, Found, Settings};
 
@@ -138,30 +139,4 @@ fn found(windows: &[&Found]) -> String {
 fn time_of_day(at: UnixSeconds) -> String {
     let text = at.to_string();
     text.get(11..16).unwrap_or(&text).to_owned()
-}
-
-/// `90s`, `2m` or a bare number of seconds.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let (digits, factor) = match text.strip_suffix('m') {
-        Some(minutes) => (minutes, 60),
-        None => (text.strip_suffix('s').unwrap_or(text), 1),
-    };
-    let number: u64 = digits.parse().map_err(|_| format!("\"{text}\" is no duration; write 60s or 2m"))?;
-    let seconds = number.checked_mul(factor).filter(|seconds| (1..=86_400).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text} is not between 1 second and a day"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_seconds_or_minutes() {
-        assert_eq!(parse_duration("60s"), Ok(Duration::from_secs(60)));
-        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
-        assert_eq!(parse_duration("5"), Ok(Duration::from_secs(5)));
-        for text in ["", "s", "0s", "1h", "-3s", "99999999999999999999m", "1.5m", "ü"] {
-            assert!(parse_duration(text).is_err(), "{text:?}");
-        }
-    }
 }

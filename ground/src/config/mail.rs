@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// The mail report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,8 @@ pub struct MailConfig {
     pub url: String,
     /// Language of the report.
     pub language: Language,
+    /// Address under which readers reach the dashboard, e.g. `https://cabinwatch.example:8000`; empty for no links.
+    pub dashboard_url: String,
     /// Sender.
     pub from: String,
     /// Recipients.
@@ -47,6 +50,7 @@ impl Default for MailConfig {
         Self {
             url: String::new(),
             language: Language::En,
+            dashboard_url: String::new(),
             from: "cabinwatch@localhost".to_owned(),
             to: vec!["operations@localhost".to_owned()],
             cc: Vec::new(),
@@ -62,6 +66,18 @@ impl Default for MailConfig {
             spool_days: 7,
             retry_seconds: 60,
         }
+    }
+}
+
+impl MailConfig {
+    /// Whether `dashboard_url` is one that pages can be named under.
+    pub(super) fn has_good_dashboard_url(&self) -> bool {
+        let is_base = |url: &Url| {
+            let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+            let has_login = !url.username().is_empty() || url.password().is_some();
+            is_web && !has_login && url.query().is_none() && url.fragment().is_none()
+        };
+        self.dashboard_url.is_empty() || Url::parse(&self.dashboard_url).is_ok_and(|url| is_base(&url))
     }
 }
 

@@ -6,6 +6,7 @@ use cabinwatch_shared::time::UnixSeconds;
 use serde::Serialize;
 
 use super::identity::Identity;
+use super::links::Links;
 use super::message::Letter;
 use super::smtp::Server;
 use super::spool::{Place, Put, Spool};
@@ -98,7 +99,8 @@ impl Mailer {
     pub fn report(&self, run: &Run, tables: &dyn Tables) -> Result<Reported, ReportError> {
         let digest = digest::Digest::read(run, tables)?;
         let attachment = attachment::write(&digest)?;
-        let page = page::Page::new(wording::wording(self.mail.language), run, &digest, &attachment)?;
+        let links = Links::new(&self.mail.dashboard_url);
+        let page = page::Page::new(wording::wording(self.mail.language), links, run, &digest, &attachment)?;
         let identity = Identity::new(&self.source, run, self.mail.language, &attachment);
         let letter = message::build(&self.mail, run, &identity, &page, attachment)?;
         let (delivery, round) = self.deliver(&identity.file_name(), &letter)?;

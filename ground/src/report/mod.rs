@@ -12,6 +12,7 @@ mod digest;
 mod error;
 mod figures;
 mod identity;
+mod links;
 mod mailer;
 mod message;
 mod page;

@@ -9,6 +9,7 @@ use cabinwatch_shared::time::UnixSeconds;
 use super::attachment::Attachment;
 use super::digest::{Digest, Fault, Losses, MAX_PICTURES};
 use super::figures::Figures;
+use super::links::Links;
 use super::picture::{self, Picture, Usual};
 use super::wording::{Labels, PictureFacts, Wording};
 use super::{ReportError, Run};
@@ -41,6 +42,8 @@ pub(super) struct Page {
     labels: &'static Labels,
     headline: String,
     period: String,
+    /// The fleet in the dashboard.
+    dashboard: Option<String>,
     summary: Vec<String>,
     warning: Option<String>,
     rows: Vec<RowView>,
@@ -63,6 +66,8 @@ struct RowView {
     usual: String,
     z_score: String,
     forest_score: String,
+    /// The anomaly in the dashboard.
+    link: Option<String>,
 }
 
 /// One fault with its picture.
@@ -70,6 +75,8 @@ pub(super) struct FaultView {
     aircraft: String,
     point: String,
     description: String,
+    /// The newest anomaly in the dashboard.
+    link: Option<String>,
     pub picture: Option<PictureView>,
 }
 
@@ -92,6 +99,7 @@ impl Page {
     /// Puts the digest into words.
     pub fn new(
         wording: &'static dyn Wording,
+        links: Links<'_>,
         run: &Run,
         digest: &Digest,
         attachment: &Attachment,
@@ -103,7 +111,7 @@ impl Page {
         let faults: Result<Vec<_>, _> = (1..)
             .zip(&digest.faults)
             .take(MAX_PICTURES)
-            .map(|(number, fault)| fault_view(wording, number, fault))
+            .map(|(number, fault)| fault_view(wording, links, number, fault))
             .collect();
         let faults = faults?;
         let without_picture = (digest.faults.len() - faults.len()) as u64;
@@ -111,10 +119,11 @@ impl Page {
         Ok(Self {
             subject: wording.subject(confirmed, &period),
             labels: wording.labels(),
+            dashboard: links.fleet(),
             headline: wording.headline(confirmed),
             summary: summary(wording, run, digest),
             warning: warning(wording, &digest.losses),
-            rows: digest.confirmed().take(MAX_TABLE_ROWS).map(|row| row_view(wording, row)).collect(),
+            rows: digest.confirmed().take(MAX_TABLE_ROWS).map(|row| row_view(wording, links, row)).collect(),
             more_rows: above_zero(confirmed - shown_rows).map(|rows| wording.more_rows(rows)),
             faults,
             more_faults: above_zero(without_picture).map(|count| wording.more_faults(count)),
@@ -168,7 +177,7 @@ fn footer(wording: &dyn Wording, run: &Run) -> String {
     wording.footer(model, &wording.figures().instant(run.generated_at))
 }
 
-fn row_view(wording: &dyn Wording, row: &TableRow) -> RowView {
+fn row_view(wording: &dyn Wording, links: Links<'_>, row: &TableRow) -> RowView {
     let figures = wording.figures();
     let unknown = || wording.labels().unknown.to_owned();
     RowView {
@@ -182,16 +191,23 @@ fn row_view(wording: &dyn Wording, row: &TableRow) -> RowView {
         usual: usual_text(figures, row).unwrap_or_else(unknown),
         z_score: row.z_score.map_or_else(unknown, |z| figures.number(z, 2)),
         forest_score: row.iforest_score.map_or_else(unknown, |score| figures.number(score, 3)),
+        link: links.anomaly(row),
     }
 }
 
-fn fault_view(wording: &dyn Wording, number: usize, fault: &Fault) -> Result<FaultView, ReportError> {
+fn fault_view(
+    wording: &dyn Wording,
+    links: Links<'_>,
+    number: usize,
+    fault: &Fault,
+) -> Result<FaultView, ReportError> {
     let last = fault.rows.last();
     let text = |of: fn(&TableRow) -> String| last.map(of).unwrap_or_default();
     Ok(FaultView {
         aircraft: last.map(|row| aircraft(wording, &row.tail)).unwrap_or_default(),
         point: text(|row| shown(&row.edr_point)),
         description: text(|row| shown(&row.description)),
+        link: last.and_then(|row| links.anomaly(row)),
         picture: last.and_then(|last| picture_view(wording, number, fault, last)).transpose()?,
     })
 }

@@ -3,7 +3,8 @@
 //!
 //! Everything follows from the plan's seed, aircraft by aircraft: each has a random stream of its own, so more
 //! aircraft or another order of asking changes nothing about the others. [`drive`] plays them to agents;
-//! [`write_files`] writes EDR files with a label file beside them.
+//! [`write_files`] writes EDR files with a label file beside them. [`telemetry`] is a world of its own: the network
+//! traffic that the telemetry scorer is trained on.
 
 mod drive;
 mod events;
@@ -11,6 +12,7 @@ mod fault;
 mod files;
 mod flight;
 mod journey;
+pub mod telemetry;
 
 pub use drive::{NotASpeed, Speed, datagram, drive};
 pub use events::{Events, SimulatedEvent};

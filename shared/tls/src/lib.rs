@@ -13,6 +13,7 @@ mod refusal;
 mod session;
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -101,14 +102,8 @@ impl ClientFiles<'_> {
 /// # Errors
 /// When a file can't be read or does not hold what its setting promises, and when key and certificate are not a pair.
 pub fn client_config(files: &ClientFiles<'_>) -> Result<ClientConfig, TlsError> {
-    let roots = if files.authorities.is_set() {
-        authorities(&files.authorities)?
-    } else {
-        system_authorities(
-            files.authorities.setting,
-            env::var_os(AUTHORITIES_VARIABLE).as_deref().map(Path::new),
-        )?
-    };
+    let named = env::var_os(AUTHORITIES_VARIABLE);
+    let roots = authorities(&chosen(&files.authorities, named.as_deref())?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -167,13 +162,30 @@ const AUTHORITIES_VARIABLE: &str = "SSL_CERT_FILE";
 const SYSTEM_AUTHORITIES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
-fn system_authorities(setting: &'static str, named: Option<&Path>) -> Result<RootCertStore, TlsError> {
+/// The file itself where it is set; else the one named in the environment, or the system's.
+fn chosen<'a>(file: &PemFile<'a>, named: Option<&'a OsStr>) -> Result<PemFile<'a>, TlsError> {
+    if file.is_set() { Ok(*file) } else { system_authorities(file.setting, named.map(Path::new)) }
+}
+
+fn system_authorities<'a>(setting: &'static str, named: Option<&'a Path>) -> Result<PemFile<'a>, TlsError> {
     if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
-        return authorities(&PemFile { setting: AUTHORITIES_VARIABLE, path });
+        return Ok(PemFile { setting: AUTHORITIES_VARIABLE, path });
     }
     let path = SYSTEM_AUTHORITIES.iter().map(Path::new).find(|path| path.exists());
     let path = path.ok_or(TlsError::NoSystemAuthorities(setting))?;
-    authorities(&PemFile { setting, path })
+    Ok(PemFile { setting, path })
+}
+
+/// The authorities' certificates themselves, for clients that bring TLS of their own: those of the file, or where none is
+/// set, as [`ClientFiles::authorities`] has it.
+///
+/// # Errors
+/// When the file can't be read, or holds none that can be used.
+pub fn trusted_authorities(file: &PemFile<'_>) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let named = env::var_os(AUTHORITIES_VARIABLE);
+    let file = chosen(file, named.as_deref())?;
+    authorities(&file)?;
+    certificates(&file)
 }
 
 fn authorities(file: &PemFile<'_>) -> Result<RootCertStore, TlsError> {

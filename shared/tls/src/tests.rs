@@ -131,10 +131,10 @@ fn a_file_that_holds_something_else_is_named() {
 #[test]
 fn the_systems_authorities_are_those_the_environment_names() {
     let folder = Folder::new();
-    let named = system_authorities("link.ca_file", Some(&folder.path("ours.pem"))).expect("one authority");
-    assert_eq!(named.len(), 1);
-    let missing = system_authorities("link.ca_file", Some(&folder.path("gone.pem"))).expect_err("refused");
-    let missing = missing.to_string();
+    let unset = PemFile { setting: "link.ca_file", path: Path::new("") };
+    let named = |path: &Path| authorities(&chosen(&unset, Some(path.as_os_str()))?);
+    assert_eq!(named(&folder.path("ours.pem")).expect("one authority").len(), 1);
+    let missing = named(&folder.path("gone.pem")).expect_err("refused").to_string();
     assert!(missing.contains("`SSL_CERT_FILE`") && missing.contains("gone.pem"), "{missing}");
 }
 

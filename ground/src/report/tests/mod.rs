@@ -70,6 +70,25 @@ fn each_confirmed_anomaly_stands_in_html_and_text_with_all_its_figures() {
 }
 
 #[test]
+fn each_anomaly_links_to_its_page_where_the_dashboards_address_is_known() {
+    let mut fixture = Fixture::new();
+    fixture.fault("TC-JJA", "DHCP", "none & \"never\"", &Rates::burst());
+    for part in [fixture.send().html(), fixture.send().text()] {
+        assert!(!part.contains("href") && !part.contains("https:"), "there is nothing to link to: {part}");
+    }
+    fixture.mail.dashboard_url = "https://cabinwatch.example:8000/".to_owned();
+    let (html, text) = (fixture.send().html(), fixture.send().text());
+    let page = "https://cabinwatch.example:8000/anomaly/TC-JJA/2026-11-21T11:40:00Z?point=DHCP";
+    let query = "fault=none+%26+%22never%22";
+    assert!(text.contains(&format!("More of it: {page}&{query}")), "{text}");
+    assert!(text.contains("Open the dashboard: https://cabinwatch.example:8000/fleet"), "{text}");
+    assert_eq!(html.matches(&format!(r#"<a href="{page}"#)).count(), 1, "{html}");
+    assert_eq!(html.matches(&format!(r#"{query}" style"#)).count(), 4, "three rows and a picture: {html}");
+    let turkish = fixture.language(Language::Tr).send().text();
+    assert!(turkish.contains("Panoyu aç: ") && turkish.contains("Ayrıntılar: https://"), "{turkish}");
+}
+
+#[test]
 fn a_picture_is_described_for_those_who_cannot_see_it() {
     let fixture = Fixture::new();
     fixture.fault("TC-JJA", "DHCP", "no address available", &Rates::burst());

@@ -28,6 +28,8 @@ pub(in crate::report) static FIGURES: Figures = Figures {
 
 static LABELS: Labels = Labels {
     code: "en",
+    dashboard: "Open the dashboard",
+    more_of_it: "More of it",
     aircraft: "Aircraft",
     whole_fleet: "whole fleet",
     fault: "Fault",

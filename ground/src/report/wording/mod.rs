@@ -58,6 +58,10 @@ pub(super) struct PictureFacts<'a> {
 pub(super) struct Labels {
     /// The language's code in HTML and mail headers.
     pub code: &'static str,
+    /// The link to the dashboard's first page.
+    pub dashboard: &'static str,
+    /// Before a link to an anomaly's page, in plain text.
+    pub more_of_it: &'static str,
     /// Column: the aircraft.
     pub aircraft: &'static str,
     /// In place of a tail where rows are of the whole fleet.

@@ -18,6 +18,8 @@ pub(in crate::report) static FIGURES: Figures = Figures {
 
 static LABELS: Labels = Labels {
     code: "tr",
+    dashboard: "Panoyu aç",
+    more_of_it: "Ayrıntılar",
     aircraft: "Uçak",
     whole_fleet: "tüm filo",
     fault: "Arıza",

@@ -1,4 +1,7 @@
-//! `cabinwatch-ground simulate`: a fleet that isn't there, as EDR files or as events for running agents.
+//! `cabinwatch-ground simulate`: a fleet that isn't there, as EDR files or as events for running agents, and network
+//! telemetry that isn't, either.
+
+mod telemetry;
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -6,11 +9,13 @@ use std::path::PathBuf;
 
 use cabinwatch_shared::time::UnixSeconds;
 
+use telemetry::TelemetryArgs;
+
 use super::progress;
 use super::read_history::{parse_instant, system_now};
 use crate::config::{Config, Flag};
 use crate::simulate::{
-    FilePlan, Fleet, FleetPlan, NotASpeed, SimulateError, Speed, Written, drive, write_files, write_labels,
+    FilePlan, Fleet, FleetPlan, NotASpeed, SimulateError, Speed, drive, write_files, write_labels,
 };
 
 const DAY_SECONDS: i64 = 86_400;
@@ -19,7 +24,26 @@ const MAX_DAYS: u32 = 3650;
 
 /// Flags of `simulate`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct SimulateArgs {
+    /// Instead of a fleet
+    #[command(subcommand)]
+    pub what: Option<SimulateWhat>,
+    /// The fleet
+    #[command(flatten)]
+    pub fleet: Option<FleetArgs>,
+}
+
+/// What else can be simulated.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum SimulateWhat {
+    /// Write network telemetry as `retrain --telemetry` and `stream` take it, with labels
+    Telemetry(TelemetryArgs),
+}
+
+/// Flags of a simulated fleet.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FleetArgs {
     /// Folder for the EDR files and labels.csv, which names the faults
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -85,15 +109,22 @@ impl SimulateArgs {
     /// The settings the flags set.
     #[must_use]
     pub fn flags(&self) -> Vec<Flag> {
-        vec![("--prefix", "history.prefix", self.prefix.clone())]
+        let prefix = self.fleet.as_ref().and_then(|fleet| fleet.prefix.clone());
+        vec![("--prefix", "history.prefix", prefix)]
     }
+}
 
+/// The last midnight.
+fn midnight() -> UnixSeconds {
+    UnixSeconds(system_now().0.div_euclid(DAY_SECONDS) * DAY_SECONDS)
+}
+
+impl FleetArgs {
     /// What to simulate.
     #[must_use]
     pub fn plan(&self) -> FleetPlan {
         let days = self.days.min(MAX_DAYS);
-        let midnight = system_now().0.div_euclid(DAY_SECONDS) * DAY_SECONDS;
-        let start = self.start.unwrap_or(UnixSeconds(midnight - i64::from(days) * DAY_SECONDS));
+        let start = self.start.unwrap_or(UnixSeconds(midnight().0 - i64::from(days) * DAY_SECONDS));
         FleetPlan {
             seed: self.seed,
             aircraft: self.aircraft,
@@ -109,31 +140,39 @@ impl SimulateArgs {
 ///
 /// # Errors
 /// When a file cannot be written, or an agent not reached.
-pub fn run(
+pub fn run(config: &Config, args: &SimulateArgs, out: &mut dyn Write) -> Result<(), SimulateCommandError> {
+    match (&args.what, &args.fleet) {
+        (Some(SimulateWhat::Telemetry(args)), _) => telemetry::run(args, out),
+        (None, Some(args)) => simulate_fleet(config, args, out),
+        // The command line refuses a call that says nothing.
+        (None, None) => Ok(()),
+    }
+}
+
+fn simulate_fleet(
     config: &Config,
-    args: &SimulateArgs,
+    args: &FleetArgs,
     out: &mut dyn Write,
-) -> Result<Written, SimulateCommandError> {
+) -> Result<(), SimulateCommandError> {
     let fleet = Fleet::new(args.plan());
-    let written = if args.sockets.is_empty() {
-        write(config, args, &fleet, out)?
+    if args.sockets.is_empty() {
+        write(config, args, &fleet, out)?;
     } else {
         write_labels(&args.out, fleet.faults())?;
         let rows = drive(&fleet, &args.sockets, args.speed)?;
         writeln!(out, "Sent {rows} events to {} agents", args.sockets.len())?;
-        Written { files: 0, rows }
-    };
+    }
     let labels = args.out.join("labels.csv");
     writeln!(out, "{} faults are listed in {}", fleet.faults().len(), labels.display())?;
-    Ok(written)
+    Ok(())
 }
 
 fn write(
     config: &Config,
-    args: &SimulateArgs,
+    args: &FleetArgs,
     fleet: &Fleet,
     out: &mut dyn Write,
-) -> Result<Written, SimulateCommandError> {
+) -> Result<(), SimulateCommandError> {
     let prefix = config.history.prefix.clone();
     let plan = FilePlan { folder: args.out.clone(), prefix, files_per_day: args.files_per_day };
     let bar = progress::bar("Writing EDR files", u64::from(args.days) * u64::from(args.files_per_day.get()));
@@ -142,7 +181,7 @@ fn write(
     let written = written?;
     let (rows, files, folder) = (written.rows, written.files, args.out.display());
     writeln!(out, "Wrote {rows} rows of {} aircraft in {files} files to {folder}", args.aircraft)?;
-    Ok(written)
+    Ok(())
 }
 
 fn parse_speed(text: &str) -> Result<Speed, String> {
