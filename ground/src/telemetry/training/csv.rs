@@ -198,7 +198,7 @@ pub(super) fn read_rows(
     loop {
         match records.next().map_err(failed)? {
             Next::Record(record, line) => {
-                rows.add(&record, &columns).map_err(|reason| wrong(line, reason))?
+                rows.add(&record, &columns).map_err(|reason| wrong(line, reason))?;
             }
             Next::Bad(reason, line) => return Err(wrong(line, what(reason))),
             Next::End => return Ok(rows.set),
