@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().split(b'\n') {
         let line = line?;
-        let event = read_event(&line).map_err(|problems| serde_json::to_string(&problems).unwrap_or_default())?;
+        let event =
+            read_event(&line).map_err(|problems| serde_json::to_string(&problems).unwrap_or_default())?;
         let scored = scorer.score(&event);
         write!(out, "{:.17},{}", scored.decision.0, if scored.is_anomaly() { -1 } else { 1 })?;
         scored.features().iter().try_for_each(|feature| write!(out, ",{feature:?}"))?;

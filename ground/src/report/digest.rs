@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use cabinwatch_shared::rate::Rate;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
-use cabinwatch_shared::wire::LossReason;
 
 use super::wording::{Affected, AlarmCounts};
 use super::{ReportError, Run};
-use crate::tables::{LossRecord, Query, RateQuery, Table, TableRow, Tables, Totals};
+use crate::tables::{Lost, Query, RateQuery, Table, TableRow, Tables, Totals};
 
 /// Windows in a picture.
 pub(super) const PICTURE_WINDOWS: u32 = 48;
@@ -28,7 +27,7 @@ pub(super) struct Digest {
     /// Confirmed anomalies, the fault with the highest z score first.
     pub faults: Vec<Fault>,
     /// What was lost in the period.
-    pub losses: Losses,
+    pub losses: Lost,
 }
 
 /// One fault key of one aircraft with its confirmed anomalies.
@@ -38,40 +37,6 @@ pub(super) struct Fault {
     pub rows: Vec<TableRow>,
     /// Recent rates, for the faults that get a picture.
     pub recent: Vec<(UnixSeconds, Rate)>,
-}
-
-/// What aircraft and ground counted as lost.
-#[derive(Debug, Default)]
-pub(super) struct Losses {
-    /// Counts by reason, as it stands in the `losses` table; `gap` for frames that never came.
-    pub by_reason: BTreeMap<&'static str, u64>,
-    /// How often an agent just ended. How much is missing then, nobody knows.
-    pub unclean_ends: u64,
-}
-
-impl Losses {
-    /// All whose number is known.
-    pub fn total(&self) -> u64 {
-        self.by_reason.values().copied().fold(0, u64::saturating_add)
-    }
-
-    fn read(&mut self, query: &Query, tables: &dyn Tables) -> Result<(), ReportError> {
-        for LossRecord { loss, .. } in tables.losses(query)? {
-            match loss.reason {
-                LossReason::UncleanEnd => self.unclean_ends = self.unclean_ends.saturating_add(loss.count),
-                reason => self.add(reason.as_str(), loss.count),
-            }
-        }
-        for gap in tables.gaps(query)? {
-            self.add("gap", gap.range.count());
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, reason: &'static str, count: u64) {
-        let sum = self.by_reason.entry(reason).or_default();
-        *sum = sum.saturating_add(count);
-    }
 }
 
 impl Fault {
@@ -84,13 +49,14 @@ impl Fault {
 impl Digest {
     /// Reads what the run is about from the tables.
     pub fn read(run: &Run, tables: &dyn Tables) -> Result<Self, ReportError> {
-        let (mut totals, mut confirmed, mut losses) = (Totals::default(), Vec::new(), Losses::default());
+        let (mut totals, mut confirmed, mut losses) = (Totals::default(), Vec::new(), Lost::default());
         for stretch in &run.stretches {
             let query = Query { since: Some(stretch.from), until: Some(stretch.until), ..Query::default() };
             // Alarms of a single detector are many, and only counted.
             totals = totals.and(tables.totals(Some(Table::CombinedAll), &query)?);
             confirmed.extend(tables.rows(Table::CombinedRepeated, &query)?);
-            losses.read(&query, tables)?;
+            tables.losses(&query)?.iter().for_each(|record| losses.note_loss(&record.loss));
+            tables.gaps(&query)?.iter().for_each(|gap| losses.note_gap(gap));
         }
         let alarms = AlarmCounts { z: totals.z, forest: totals.forest, confirmed: confirmed.len() as u64 };
         let affected = affected(&confirmed);

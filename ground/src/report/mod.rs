@@ -1,6 +1,6 @@
 //! The mail report: what was confirmed in a period, for the people who answer for it.
 //!
-//! The tables tell ([`digest`]), a language puts it into words ([`wording`], [`figures`]), pictures show each fault's
+//! The tables tell ([`digest`]), a language puts it into words ([`wording`], [`crate::readable`]), pictures show each fault's
 //! recent rates ([`picture`]), templates make HTML and plain text of it ([`page`]), and [`message`] packs it with the
 //! CSV ([`attachment`]) into one mail. The [`Mailer`] writes it into a folder, or puts it into the [`spool`], from where
 //! it goes to the server ([`smtp`]); its [`identity`] sees to it that it is sent once. A report is sent also when there
@@ -10,7 +10,6 @@
 mod attachment;
 mod digest;
 mod error;
-mod figures;
 mod identity;
 mod links;
 mod mailer;

@@ -7,18 +7,16 @@ use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 
 use super::attachment::Attachment;
-use super::digest::{Digest, Fault, Losses, MAX_PICTURES};
-use super::figures::Figures;
+use super::digest::{Digest, Fault, MAX_PICTURES};
 use super::links::Links;
 use super::picture::{self, Picture, Usual};
 use super::wording::{Labels, PictureFacts, Wording};
 use super::{ReportError, Run};
-use crate::tables::TableRow;
+use crate::readable::{Figures, shown};
+use crate::tables::{Lost, TableRow};
 
 /// Rows in the mail's own table; the attachment holds all.
 const MAX_TABLE_ROWS: usize = 100;
-/// Characters of a point or description that are shown; the attachment holds all.
-const MAX_SHOWN_CHARS: usize = 200;
 /// How far above the mean the shaded band reaches, in standard deviations.
 const BAND_DEVIATIONS: f64 = 3.0;
 
@@ -162,7 +160,7 @@ fn summary(wording: &dyn Wording, run: &Run, digest: &Digest) -> Vec<String> {
     sentences
 }
 
-fn warning(wording: &dyn Wording, losses: &Losses) -> Option<String> {
+fn warning(wording: &dyn Wording, losses: &Lost) -> Option<String> {
     let counts = losses.by_reason.iter();
     let reasons: Vec<String> =
         counts.map(|(reason, count)| format!("{reason}: {}", wording.figures().count(*count))).collect();
@@ -270,22 +268,4 @@ fn usual_text(figures: &Figures, row: &TableRow) -> Option<String> {
 
 fn aircraft(wording: &dyn Wording, tail: &Tail) -> String {
     if *tail == Tail::fleet() { wording.labels().whole_fleet.to_owned() } else { tail.to_string() }
-}
-
-/// Text from the aircraft, fit to be shown: no line breaks, nothing that turns the direction of writing around it,
-/// and not longer than a reader takes in. Markup is the templates' matter, which escape everything.
-fn shown(text: &str) -> String {
-    let visible = |character: char| if is_invisible(character) { ' ' } else { character };
-    let mut shown: String = text.chars().take(MAX_SHOWN_CHARS).map(visible).collect();
-    if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-fn is_invisible(character: char) -> bool {
-    let reorders =
-        matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let breaks = matches!(character, '\u{2028}' | '\u{2029}');
-    character.is_control() || reorders || breaks
 }

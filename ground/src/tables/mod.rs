@@ -11,6 +11,7 @@ mod error;
 mod ledger;
 mod limits;
 mod listing;
+mod lost;
 mod names;
 mod outcome;
 mod ranges;
@@ -29,9 +30,11 @@ pub(crate) mod examples;
 use cassandra::CassandraTables;
 pub use cassandra::InitStep;
 pub use cell::Cell;
+pub(crate) use digest::fnv1a;
 pub use error::TablesError;
 pub use ledger::{Ledger, Taken};
 pub use listing::{Grid, Listing, UnknownListing};
+pub(crate) use lost::Lost;
 pub(crate) use ranges::Ranges;
 pub use records::{
     AircraftRecord, Batch, FrameId, GapRecord, KnownModel, KnownVersion, LossRecord, ModelReportRecord,

@@ -1,30 +1,9 @@
 //! English.
 
 use super::{Affected, AlarmCounts, Labels, PictureFacts, Wording};
-use crate::report::figures::{Figures, PercentSign};
+use crate::readable::{ENGLISH as FIGURES, Figures};
 
 pub(in crate::report) struct English;
-
-pub(in crate::report) static FIGURES: Figures = Figures {
-    decimal: '.',
-    thousands: ',',
-    percent: PercentSign::After,
-    months: [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ],
-    until: "to",
-};
 
 static LABELS: Labels = Labels {
     code: "en",

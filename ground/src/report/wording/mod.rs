@@ -5,8 +5,8 @@
 pub(super) mod english;
 pub(super) mod turkish;
 
-use super::figures::Figures;
 use crate::config::Language;
+use crate::readable::Figures;
 
 /// The wording of a language.
 pub(super) fn wording(language: Language) -> &'static dyn Wording {

@@ -1,20 +1,9 @@
 //! Turkish. A noun after a number stays singular, and `%` stands before its figure.
 
 use super::{Affected, AlarmCounts, Labels, PictureFacts, Wording};
-use crate::report::figures::{Figures, PercentSign};
+use crate::readable::{Figures, TURKISH as FIGURES};
 
 pub(in crate::report) struct Turkish;
-
-pub(in crate::report) static FIGURES: Figures = Figures {
-    decimal: ',',
-    thousands: '.',
-    percent: PercentSign::Before,
-    months: [
-        "Ocak", "Şubat", "Mart", "Nisan", "Mayıs", "Haziran", "Temmuz", "Ağustos", "Eylül", "Ekim", "Kasım",
-        "Aralık",
-    ],
-    until: "-",
-};
 
 static LABELS: Labels = Labels {
     code: "tr",

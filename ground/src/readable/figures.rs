@@ -6,7 +6,7 @@ use jiff::tz::Offset;
 
 /// The conventions of one language.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub(crate) struct Figures {
     /// Between whole and fraction.
     pub decimal: char,
     /// Between thousands.
@@ -21,14 +21,50 @@ pub(super) struct Figures {
 
 /// Where the percent sign stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum PercentSign {
+pub(crate) enum PercentSign {
     /// `%61,25`
     Before,
     /// `61.25%`
     After,
 }
 
+/// English.
+pub(crate) static ENGLISH: Figures = Figures {
+    decimal: '.',
+    thousands: ',',
+    percent: PercentSign::After,
+    months: [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    until: "to",
+};
+
+/// Turkish: `%` stands before its figure.
+pub(crate) static TURKISH: Figures = Figures {
+    decimal: ',',
+    thousands: '.',
+    percent: PercentSign::Before,
+    months: [
+        "Ocak", "Şubat", "Mart", "Nisan", "Mayıs", "Haziran", "Temmuz", "Ağustos", "Eylül", "Ekim", "Kasım",
+        "Aralık",
+    ],
+    until: "-",
+};
+
 const SECONDS_PER_MINUTE: i64 = 60;
+/// Of a month's name, where it is short.
+const MONTH_CHARS: usize = 3;
 
 impl Figures {
     /// A whole number with its thousands apart.
@@ -74,10 +110,21 @@ impl Figures {
         }
     }
 
+    /// `21 Nov 08:10`, where the year is plain.
+    pub fn brief(&self, at: UnixSeconds) -> String {
+        let Some(civil) = civil(at) else { return at.to_string() };
+        let month: String = self.month(civil).chars().take(MONTH_CHARS).collect();
+        format!("{} {month} {}", civil.day(), time_of_day(at, civil))
+    }
+
+    /// `08:10`.
+    pub fn time(at: UnixSeconds) -> String {
+        civil(at).map_or_else(|| at.to_string(), |civil| time_of_day(at, civil))
+    }
+
     /// `08:10–08:15`, for a window whose date stands beside it.
     pub fn hours(from: UnixSeconds, until: UnixSeconds) -> String {
-        let hour = |at| civil(at).map_or_else(|| at.to_string(), |civil| time_of_day(at, civil));
-        format!("{}–{}", hour(from), hour(until))
+        format!("{}–{}", Self::time(from), Self::time(until))
     }
 
     /// `21 November 2026 05:00 to 10:15`, with the second date only where it is another.
@@ -90,9 +137,12 @@ impl Figures {
     }
 
     fn civil_date(&self, civil: DateTime) -> String {
-        let month =
-            usize::try_from(civil.month()).ok().and_then(|month| self.months.get(month.wrapping_sub(1)));
-        format!("{} {} {}", civil.day(), month.copied().unwrap_or_default(), civil.year())
+        format!("{} {} {}", civil.day(), self.month(civil), civil.year())
+    }
+
+    fn month(&self, civil: DateTime) -> &'static str {
+        let index = usize::try_from(civil.month()).ok().and_then(|month| month.checked_sub(1));
+        index.and_then(|index| self.months.get(index)).copied().unwrap_or_default()
     }
 
     fn signed(&self, number: &str) -> String {
@@ -131,7 +181,6 @@ fn time_of_day(at: UnixSeconds, civil: DateTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wording::{english, turkish};
     use super::*;
 
     /// 2026-11-21T08:10:00Z.
@@ -139,7 +188,7 @@ mod tests {
 
     #[test]
     fn numbers_follow_their_language() {
-        let (english, turkish) = (&english::FIGURES, &turkish::FIGURES);
+        let (english, turkish) = (&ENGLISH, &TURKISH);
         assert_eq!(english.count(1_234_567), "1,234,567");
         assert_eq!(turkish.count(1_234_567), "1.234.567");
         assert_eq!(english.count(999), "999");
@@ -153,26 +202,24 @@ mod tests {
 
     #[test]
     fn a_number_that_rounds_to_nothing_has_no_sign() {
-        assert_eq!(english::FIGURES.number(-0.001, 2), "0.00");
+        assert_eq!(ENGLISH.number(-0.001, 2), "0.00");
     }
 
     #[test]
     fn dates_name_the_month_in_their_language() {
-        assert_eq!(english::FIGURES.instant(MORNING), "21 November 2026 08:10");
-        assert_eq!(turkish::FIGURES.instant(MORNING), "21 Kasım 2026 08:10");
-        assert_eq!(turkish::FIGURES.date(UnixSeconds(1_770_000_000)), "2 Şubat 2026");
+        assert_eq!(ENGLISH.instant(MORNING), "21 November 2026 08:10");
+        assert_eq!(TURKISH.instant(MORNING), "21 Kasım 2026 08:10");
+        assert_eq!(TURKISH.date(UnixSeconds(1_770_000_000)), "2 Şubat 2026");
+        assert_eq!(TURKISH.brief(UnixSeconds(1_770_000_000)), "2 Şub 02:40");
     }
 
     #[test]
     fn a_span_repeats_the_date_only_where_it_changes() {
         let noon = UnixSeconds(MORNING.0 + 4 * 3600);
         let tomorrow = UnixSeconds(MORNING.0 + 86_400);
-        assert_eq!(english::FIGURES.span(MORNING, noon), "21 November 2026 08:10 to 12:10");
-        assert_eq!(
-            english::FIGURES.span(MORNING, tomorrow),
-            "21 November 2026 08:10 to 22 November 2026 08:10"
-        );
-        assert_eq!(turkish::FIGURES.span(MORNING, noon), "21 Kasım 2026 08:10 - 12:10");
+        assert_eq!(ENGLISH.span(MORNING, noon), "21 November 2026 08:10 to 12:10");
+        assert_eq!(ENGLISH.span(MORNING, tomorrow), "21 November 2026 08:10 to 22 November 2026 08:10");
+        assert_eq!(TURKISH.span(MORNING, noon), "21 Kasım 2026 08:10 - 12:10");
     }
 
     #[test]
@@ -183,6 +230,6 @@ mod tests {
 
     #[test]
     fn a_second_beyond_the_calendar_is_shown_as_a_number() {
-        assert_eq!(english::FIGURES.instant(UnixSeconds(i64::MAX)), i64::MAX.to_string());
+        assert_eq!(ENGLISH.instant(UnixSeconds(i64::MAX)), i64::MAX.to_string());
     }
 }
