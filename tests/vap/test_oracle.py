@@ -69,7 +69,7 @@ class Copies(unittest.TestCase):
     def test_the_same_about_a_station_within_300_ms_is_one_event(self):
         line = "2026-11-22T00:33:{}+00:00 ap hostapd: STA 02:00:00:00:0{}:00 did not acknowledge"
         lines = [line.format(at, station) for at, station in [("26.90", 7), ("26.92", 7), ("26.93", 6), ("27.21", 7)]]
-        self.assertEqual(without_copies(lines), 3)
+        self.assertEqual(without_copies(lines, 0.3), 3)
 
 
 if __name__ == "__main__":
