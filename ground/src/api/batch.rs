@@ -94,7 +94,7 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, Refusal> {
         // Other connections of this thread come first.
         tokio::task::yield_now().await;
         let piece = batch.next_piece();
-        (!piece.is_empty()).then(|| (Ok::<_, Infallible>(piece), batch))
+        (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), batch))
     });
     Ok(([(header::CONTENT_TYPE, LINE_TYPES[0])], Body::from_stream(pieces)).into_response())
 }

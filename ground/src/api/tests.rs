@@ -9,6 +9,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::Response;
+use cabinwatch_tests::authority::Authority;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -437,4 +440,63 @@ fn a_huge_body_is_refused_before_it_is_sent() {
     );
     stream.write_all(head.as_bytes()).expect("sent");
     assert!(rest(stream).starts_with("HTTP/1.1 413 "), "and no 100 before");
+}
+
+/// One request by TLS from a client that trusts only this authority; nothing where the two don't agree.
+fn ask_by_tls(server: &Server, authority: &Authority) -> Option<String> {
+    let mut roots = rustls::RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_slice(authority.certificate().as_bytes()).expect("PEM");
+    roots.add(certificate).expect("a certificate");
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let client = rustls::ClientConnection::new(std::sync::Arc::new(config), name).expect("a client");
+    let mut stream = rustls::StreamOwned::new(client, connect(server));
+    stream.write_all(request(&normal().to_string()).as_bytes()).ok()?;
+    Some(rest(stream))
+}
+
+#[test]
+fn tls_keeps_plain_clients_out_and_takes_up_a_renewed_certificate() {
+    let dir = tempfile::tempdir().expect("a folder");
+    put_model(dir.path());
+    let file = |name: &str| dir.path().join(name);
+    let put = |authority: &Authority| {
+        let identity = authority.issue("ground");
+        std::fs::write(file("server.key"), &identity.key).expect("written");
+        std::fs::write(file("server.pem"), &identity.certificate).expect("written");
+    };
+    let (first, second) = (Authority::new("first"), Authority::new("second"));
+    put(&first);
+    let server = start(dir.path(), |config| {
+        config.api.tls_certificate_file = file("server.pem");
+        config.api.tls_key_file = file("server.key");
+    });
+    assert!(ask_by_tls(&server, &first).is_some_and(|answer| answer.starts_with("HTTP/1.1 200 ")));
+    let mut plain = connect(&server);
+    plain.write_all(request("{}").as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "an alert at most");
+    put(&second);
+    let began = Instant::now();
+    while ask_by_tls(&server, &second).is_none() {
+        assert!(began.elapsed() < PATIENCE, "the new certificate is not noticed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_certificate_without_its_key_is_no_start() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut config = Config::default();
+    config.api.listen = "0".to_owned();
+    config.api.tls_certificate_file = dir.path().join("server.pem");
+    let parts = Parts { keys: keys(), pages: None, monitor: Monitor::default() };
+    let error = Server::start(&config, parts).expect_err("half a pair");
+    assert!(error.is_usage() && error.to_string().contains("api.tls_key_file"), "{error}");
 }

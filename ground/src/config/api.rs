@@ -1,8 +1,9 @@
 //! The scoring API.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use axum::http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 use super::listen;
@@ -19,6 +20,10 @@ pub struct ApiConfig {
     pub tls_certificate_file: PathBuf,
     /// PEM file of that certificate's key.
     pub tls_key_file: PathBuf,
+    /// Header in which a proxy names who it has let in to the pages; empty for no such proxy.
+    pub user_header: String,
+    /// The addresses of those proxies. What others say in that header counts nothing.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Connections at a time; more wait.
     pub max_connections: u32,
     /// Events a key may have scored in a second.
@@ -48,6 +53,8 @@ impl Default for ApiConfig {
             keys_file: PathBuf::new(),
             tls_certificate_file: PathBuf::new(),
             tls_key_file: PathBuf::new(),
+            user_header: String::new(),
+            trusted_proxies: Vec::new(),
             max_connections: 512,
             events_per_second: 100_000,
             max_event_bytes: 64 << 10,
@@ -71,11 +78,28 @@ impl ApiConfig {
         listen::address(&self.listen)
     }
 
+    /// The header in which a proxy names who it has let in, if there is one.
+    ///
+    /// # Errors
+    /// What it must be.
+    pub fn user_header(&self) -> Result<Option<HeaderName>, &'static str> {
+        let header = Some(&self.user_header).filter(|name| !name.is_empty());
+        let header = header.map(|name| name.parse()).transpose();
+        header.map_err(|_| "must be the name of a header, such as X-Forwarded-User")
+    }
+
     /// The settings of this section that have bounds: whether each is within them, and what it must be.
-    pub(super) fn checks(&self) -> [(&'static str, bool, &'static str); 10] {
-        let listen = self.address();
+    pub(super) fn checks(&self) -> [(&'static str, bool, &'static str); 12] {
+        let (listen, header) = (self.address(), self.user_header());
+        let proxies_named = self.user_header.is_empty() == self.trusted_proxies.is_empty();
         [
             ("api.listen", listen.is_ok(), listen.err().unwrap_or_default()),
+            ("api.user_header", header.is_ok(), header.err().unwrap_or_default()),
+            (
+                "api.trusted_proxies",
+                proxies_named,
+                "must name the proxies that api.user_header is believed of, and nobody without it",
+            ),
             ("api.max_connections", (1..=65_536).contains(&self.max_connections), "must be 1 to 65536"),
             (
                 "api.events_per_second",

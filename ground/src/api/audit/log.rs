@@ -71,10 +71,10 @@ impl AuditLog {
     /// Begins the log that is configured.
     pub(in crate::api) fn open(config: &ApiConfig, monitor: &Monitor) -> Result<Self, AuditError> {
         let failed = |source| AuditError { path: config.audit_file.clone(), source };
-        Self::with_sink(Sink::open(config).map_err(failed)?, monitor.clone()).map_err(failed)
+        Self::with_sink(Sink::open(config).map_err(failed)?, monitor).map_err(failed)
     }
 
-    pub(super) fn with_sink(sink: Sink, monitor: Monitor) -> io::Result<Self> {
+    pub(super) fn with_sink(sink: Sink, monitor: &Monitor) -> io::Result<Self> {
         let (queue, entries) = sync_channel(MAX_WAITING);
         let (end, ended) = sync_channel(1);
         let shared = Arc::new(Shared::default());

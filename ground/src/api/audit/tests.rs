@@ -117,7 +117,7 @@ fn a_full_file_is_renamed_and_only_so_many_are_kept() {
 fn what_finds_no_room_is_counted_and_the_log_says_so() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let monitor = Monitor::default();
-    let log = AuditLog::with_sink(Sink::Pipe(writer), monitor.clone()).expect("a log");
+    let log = AuditLog::with_sink(Sink::Pipe(writer), &monitor).expect("a log");
     let source = Source::new();
     let audit = log.handle();
     let written = 20_000;
@@ -191,7 +191,7 @@ fn a_file_that_cannot_be_opened_is_an_error_that_names_the_setting() {
 fn a_reader_that_has_gone_costs_lines_and_nothing_else() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let monitor = Monitor::default();
-    let log = AuditLog::with_sink(Sink::Pipe(writer), monitor.clone()).expect("a log");
+    let log = AuditLog::with_sink(Sink::Pipe(writer), &monitor).expect("a log");
     drop(reader);
     log.handle().write(Source::new().anomaly());
     drop(log);
