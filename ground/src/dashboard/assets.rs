@@ -23,6 +23,14 @@ impl Asset {
     }
 }
 
+#[cfg(test)]
+impl Asset {
+    /// Its bytes.
+    pub const fn len(&self) -> usize {
+        self.text.len()
+    }
+}
+
 /// All of them.
 pub(super) struct Assets {
     pub style: Asset,

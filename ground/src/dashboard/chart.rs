@@ -23,6 +23,11 @@ const CONFIRMED: RGBColor = RGBColor(0xc2, 0x35, 0x2b);
 
 /// How far above the mean the band reaches, in standard deviations: where the z score alarms by default.
 const BAND_DEVIATIONS: f64 = 3.0;
+/// Between two times that stand below it, in seconds.
+const STEPS: [i64; 11] = [60, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600];
+const WEEK: i64 = 7 * 24 * 3600;
+/// Whatever the span.
+const MAX_TIMES: usize = 16;
 /// Part of a window's width that its bar leaves free on each side.
 const GAP: f64 = 0.12;
 
@@ -55,15 +60,16 @@ pub(super) struct Chart<'a> {
 impl Size {
     const fn pixels(self) -> (u32, u32) {
         match self {
-            Self::Wide => (960, 260),
+            Self::Wide => (1200, 280),
             Self::Narrow => (360, 220),
         }
     }
 
-    const fn times(self) -> usize {
+    /// Times that stand below it, at most.
+    const fn times(self) -> i64 {
         match self {
-            Self::Wide => 10,
-            Self::Narrow => 4,
+            Self::Wide => 12,
+            Self::Narrow => 5,
         }
     }
 }
@@ -92,15 +98,15 @@ impl Chart<'_> {
         span: std::ops::Range<i64>,
         size: Size,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let several_days = span.end - span.start > 86_400;
+        let times = times(&span, size.times());
         let mut chart = ChartBuilder::on(area)
             .margin_top(10)
             .margin_right(8)
             .margin_bottom(2)
             .x_label_area_size(28)
             .y_label_area_size(40)
-            .build_cartesian_2d(span.clone(), 0.0..self.top())?;
-        let label = ("sans-serif", 13).into_font().color(&TEXT);
+            .build_cartesian_2d(span.clone().with_key_points(times), 0.0..self.top())?;
+        let label = ("sans-serif", 15).into_font().color(&TEXT);
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -108,12 +114,9 @@ impl Chart<'_> {
             .bold_line_style(LINE)
             .axis_style(LINE)
             .label_style(label)
-            .x_labels(size.times())
+            .x_labels(usize::try_from(size.times()).unwrap_or(1))
             .y_labels(6)
-            .x_label_formatter(&|at| {
-                let at = UnixSeconds(*at);
-                if several_days { ENGLISH.brief(at) } else { Figures::time(at) }
-            })
+            .x_label_formatter(&|at| Figures::time(UnixSeconds(*at)))
             .y_label_formatter(&|percent| ENGLISH.percent(*percent, 0))
             .draw()?;
         if let (Some(mean), Some(deviation)) = (self.mean, self.deviation) {
@@ -127,12 +130,8 @@ impl Chart<'_> {
             TriangleMarker::new((centre, rate.percent() + self.top() * 0.035), 4, CONFIRMED.filled())
         }))?;
         if let Some(mean) = self.mean {
-            chart.draw_series(DashedLineSeries::new(
-                [(span.start, mean), (span.end, mean)],
-                6,
-                4,
-                MEAN.stroke_width(2),
-            ))?;
+            let ends = [(span.start, mean), (span.end, mean)];
+            chart.draw_series(LineSeries::new(ends, MEAN.stroke_width(2)))?;
         }
         Ok(())
     }
@@ -158,6 +157,14 @@ impl Chart<'_> {
         let band = self.mean.unwrap_or(0.0) + BAND_DEVIATIONS * self.deviation.unwrap_or(0.0);
         ((highest * 1.08).max(band.min(100.0)) / 10.0).ceil().max(1.0) * 10.0
     }
+}
+
+/// Round times within a span, at most so many.
+fn times(span: &std::ops::Range<i64>, most: i64) -> Vec<i64> {
+    let fits = |step: &i64| (span.end - span.start) / step < most;
+    let step = STEPS.into_iter().find(fits).unwrap_or(WEEK);
+    let first = span.start.div_euclid(step) + i64::from(span.start.rem_euclid(step) > 0);
+    (first..).map(|number| number * step).take_while(|at| *at < span.end).take(MAX_TIMES).collect()
 }
 
 /// A sentence beside the picture says what it shows; its hundred numbers are no help to those who hear them.
@@ -212,6 +219,15 @@ mod tests {
         assert_eq!(svg.matches("fill=\"#93A3B5\"").count(), 2);
         assert_eq!(svg.matches("<rect").count(), 5, "four bars and the band: {svg}");
         assert_eq!(svg.matches("<polygon").count(), 1);
+    }
+
+    #[test]
+    fn the_times_below_it_are_round() {
+        assert_eq!(
+            times(&(79_200..86_400), 12),
+            [79_200, 80_100, 81_000, 81_900, 82_800, 83_700, 84_600, 85_500]
+        );
+        assert_eq!(times(&(100..7300), 5), [1800, 3600, 5400, 7200]);
     }
 
     #[test]

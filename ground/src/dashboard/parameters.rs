@@ -72,7 +72,7 @@ impl State {
         match self {
             Self::Any => "all aircraft",
             Self::Anomaly => "with open anomalies",
-            Self::Silent => "not heard of",
+            Self::Silent => "not connected or silent",
             Self::Lost => "with losses",
         }
     }
@@ -249,10 +249,10 @@ mod tests {
             "show=all",
             "state=x",
             "aircraft=%2F..",
-            "aircraft=TC-JJA-TC-JJA-TC",
+            "aircraft=TC-JJA-TC-JJA-TC-",
             "page=0",
             "page=x",
-            "fault=%0A",
+            "fault=a%0Ab",
         ] {
             assert!(Parameters::read(query).is_err_and(|why| why.ends_with('.')), "{query}");
         }

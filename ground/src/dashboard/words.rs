@@ -54,6 +54,16 @@ pub(super) fn fault(key: FaultKey<'_>) -> String {
     FaultKey { edr_point: &edr_point, description: &description }.to_string()
 }
 
+/// The same where there are many of them: cut to what tells one from another.
+pub(super) fn brief_fault(key: FaultKey<'_>) -> String {
+    const CHARS: usize = 96;
+    let whole = fault(key);
+    match whole.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}…", whole.get(..end).unwrap_or_default().trim_end()),
+        None => whole,
+    }
+}
+
 /// `5.20 ± 2.10%`; none where the model knows no usual rate.
 pub(super) fn usual(row: &TableRow) -> Option<String> {
     let mean = row.mean_rate?;
@@ -124,9 +134,9 @@ pub(super) fn elsewhere(others: &[&Tail]) -> String {
     const NAMED: usize = 3;
     let names: Vec<String> = others.iter().take(NAMED).map(|tail| aircraft(tail)).collect();
     match others.len() {
-        0 => "no other aircraft has it".to_owned(),
-        1..=NAMED => format!("also on {}", names.join(", ")),
-        many => format!("also on {} and {} more", names.join(", "), many - NAMED),
+        0 => "No other aircraft has it.".to_owned(),
+        1..=NAMED => format!("Also on {}.", names.join(", ")),
+        many => format!("Also on {} and {} more.", names.join(", "), many - NAMED),
     }
 }
 
@@ -233,8 +243,8 @@ mod tests {
     fn a_few_others_are_named_and_many_counted() {
         let tails: Vec<Tail> = (0..5).map(|number| format!("TC-{number}").parse().expect("a tail")).collect();
         let others: Vec<&Tail> = tails.iter().collect();
-        assert_eq!(elsewhere(&[]), "no other aircraft has it");
-        assert_eq!(elsewhere(&others[..2]), "also on TC-0, TC-1");
-        assert_eq!(elsewhere(&others), "also on TC-0, TC-1, TC-2 and 2 more");
+        assert_eq!(elsewhere(&[]), "No other aircraft has it.");
+        assert_eq!(elsewhere(&others[..2]), "Also on TC-0, TC-1.");
+        assert_eq!(elsewhere(&others), "Also on TC-0, TC-1, TC-2 and 2 more.");
     }
 }

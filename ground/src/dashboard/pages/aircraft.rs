@@ -21,7 +21,7 @@ use crate::readable::{ENGLISH, Figures};
 use crate::tables::AircraftRecord;
 
 /// Anomalies that are listed.
-const MAX_EPISODES: usize = 40;
+const MAX_EPISODES: usize = 30;
 
 #[derive(Template)]
 #[template(path = "dashboard/aircraft.html")]
@@ -50,7 +50,7 @@ struct FactView {
 
 struct HeatView {
     flights: Vec<FlightView>,
-    columns: Vec<String>,
+    columns: Vec<ColumnView>,
     rows: Vec<HeatRowView>,
     step: String,
     left_out: String,
@@ -59,6 +59,12 @@ struct HeatView {
 struct FlightView {
     span: String,
     columns: usize,
+}
+
+struct ColumnView {
+    time: String,
+    /// Whether the time stands above it; above all there is no room.
+    is_tick: bool,
 }
 
 struct HeatRowView {
@@ -166,16 +172,32 @@ fn heat_view(heat: &Heat, episodes: &[&Episode], parameters: &Parameters) -> Hea
     let rows = heat.rows.iter().filter(|row| shows(row, &parameters.fault));
     HeatView {
         flights: heat.flights.iter().map(flight_view).collect(),
-        columns: heat
-            .flights
-            .iter()
-            .flat_map(|flight| &flight.columns)
-            .map(|start| Figures::time(*start))
-            .collect(),
+        columns: heat.flights.iter().flat_map(|flight| columns(flight, tick_seconds(heat))).collect(),
         rows: rows.map(|row| row_view(row, episodes, parameters.votes)).collect(),
         step: words::duration(heat.column_seconds),
         left_out: left_out(heat),
     }
+}
+
+/// How far times stand apart above the columns: so that about ten of them do.
+fn tick_seconds(heat: &Heat) -> i64 {
+    const TICKS: usize = 10;
+    const STEPS: [i64; 8] = [900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600];
+    let columns: usize = heat.flights.iter().map(|flight| flight.columns.len()).sum();
+    let least = heat.column_seconds.saturating_mul(columns.div_ceil(TICKS) as i64);
+    STEPS.into_iter().find(|step| *step >= least).unwrap_or(least)
+}
+
+fn columns(flight: &Flight, tick: i64) -> impl Iterator<Item = ColumnView> {
+    let mut next = flight.begin().0.div_euclid(tick).saturating_add(1).saturating_mul(tick);
+    flight.columns.iter().map(move |start| {
+        // The first column at or after each round time; the flight's own name stands above its beginning.
+        let is_tick = start.0 >= next;
+        if is_tick {
+            next = start.0.div_euclid(tick).saturating_add(1).saturating_mul(tick);
+        }
+        ColumnView { time: Figures::time(*start), is_tick }
+    })
 }
 
 fn shows(row: &HeatRow, part: &str) -> bool {
@@ -195,7 +217,7 @@ fn row_view(row: &HeatRow, episodes: &[&Episode], votes: Votes) -> HeatRowView {
     // The list begins with the newest that is open.
     let newest = episodes.iter().find(|episode| episode.key() == key(row));
     HeatRowView {
-        fault: words::fault(key(row)),
+        fault: words::brief_fault(key(row)),
         path: newest.map(|episode| links::anomaly_of(episode.tail(), episode.key(), episode.begin, votes)),
         cells: row.cells.iter().map(cell_view).collect(),
     }

@@ -125,7 +125,7 @@ fn fact_views(episode: &Episode) -> Vec<(&'static str, String)> {
     let counts = episode.counts;
     let mut facts = vec![
         ("Failed", format!("{} of {}", ENGLISH.count(counts.fail), ENGLISH.count(counts.total()))),
-        ("Expected", episode.expected_failures().map_or_else(|| "not known".to_owned(), expected)),
+        ("Expected failures", episode.expected_failures().map_or_else(|| "not known".to_owned(), expected)),
         ("Rate", words::rate_of(counts)),
         ("95% bounds", bounds(counts)),
         ("Usual rate", words::usual(&episode.peak).unwrap_or_else(|| "not known".to_owned())),

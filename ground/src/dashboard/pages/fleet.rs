@@ -19,7 +19,7 @@ use crate::dashboard::{episode, links, words};
 use crate::readable::{ENGLISH, shown};
 
 /// Aircraft on one page.
-const PAGE: usize = 60;
+const PAGE: usize = 50;
 /// Open anomalies that are listed; the aircraft's pages list all.
 const MAX_OPEN: usize = 25;
 /// Anomalies that are over, and listed.
@@ -234,7 +234,7 @@ fn line_tile(facts: &FleetFacts, now: UnixSeconds) -> TileView {
             }
         }
     }
-    let counts = [(online, "connected"), (away, "away as planned"), (silent, "not heard of")];
+    let counts = [(online, "connected"), (away, "away as planned"), (silent, "not connected or silent")];
     TileView {
         name: "Aircraft",
         value: ENGLISH.count(facts.members.len() as u64),
@@ -304,7 +304,11 @@ fn model_tile(facts: &FleetFacts) -> TileView {
         value: newest
             .filter(|version| *version > 0)
             .map_or_else(|| "–".to_owned(), |version| version.to_string()),
-        detail: if by_count.is_empty() { "no aircraft told".to_owned() } else { by_count.join(", ") },
+        detail: match (versions.len(), versions.values().next()) {
+            (1, Some(count)) if newest > Some(0) => format!("on {} aircraft", ENGLISH.count(*count)),
+            (0, _) => "no aircraft told".to_owned(),
+            _ => by_count.join(", "),
+        },
         mood: "",
     }
 }
@@ -352,7 +356,7 @@ fn member_view(listed: &Listed<'_>, parameters: &Parameters, now: UnixSeconds) -
         open: open.len() as u64,
         worst: worst.map(|episode| {
             let path = links::anomaly_of(episode.tail(), episode.key(), episode.begin, parameters.votes);
-            (path, words::fault(episode.key()))
+            (path, words::brief_fault(episode.key()))
         }),
     }
 }

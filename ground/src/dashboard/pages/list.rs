@@ -7,6 +7,7 @@ use crate::dashboard::episode::{Episode, Standing};
 use crate::dashboard::facts::FleetFacts;
 use crate::dashboard::parameters::Votes;
 use crate::dashboard::{links, words};
+use crate::tables::fnv1a;
 
 /// One anomaly of a list.
 pub(super) struct EpisodeView {
@@ -31,10 +32,10 @@ impl EpisodeView {
         let others: Vec<&Tail> = fleet.elsewhere(episode).into_iter().collect();
         let path = links::anomaly_of(episode.tail(), episode.key(), episode.begin, votes);
         Self {
-            id: path.clone(),
+            id: format!("{:016x}", fnv1a(path.as_bytes())),
             path,
             aircraft: words::aircraft(episode.tail()),
-            fault: words::fault(episode.key()),
+            fault: words::brief_fault(episode.key()),
             is_open: episode.standing == Standing::Open,
             is_confirmed: episode.confirmed > 0,
             begin: episode.begin,

@@ -25,11 +25,21 @@ fn select<T>(
     query: &Query,
     read: impl Fn(&Row<'_>) -> Read<T>,
 ) -> Read<Vec<T>> {
+    select_by(connection, &format!("SELECT * FROM \"{from}\""), order, query, read)
+}
+
+fn select_by<T>(
+    connection: &Connection,
+    select: &str,
+    order: &[&str],
+    query: &Query,
+    read: impl Fn(&Row<'_>) -> Read<T>,
+) -> Read<Vec<T>> {
     let (filter, mut values) = filter(order.first().copied().unwrap_or("rowid"), query);
     // The newest come first, so that a limit keeps them.
     let order = order.iter().map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", ");
     values.push(Value::Integer(query.limit.map_or(-1, i64::from)));
-    let sql = format!("SELECT * FROM \"{from}\" {filter} ORDER BY {order} LIMIT ?");
+    let sql = format!("{select} {filter} ORDER BY {order} LIMIT ?");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut items =
         statement.query_map(params_from_iter(values), |row| read(row))?.collect::<Read<Vec<_>>>()?;
@@ -78,7 +88,21 @@ pub(super) fn totals(connection: &Connection, table: &str, query: &Query) -> Rea
 }
 
 pub(super) fn rows(connection: &Connection, table: &str, query: &Query) -> Read<Vec<TableRow>> {
-    select(connection, table, &["start_time", "tail", "edr_point", "description"], query, table_row)
+    let order = ["start_time", "tail", "edr_point", "description"];
+    if query.tail.is_some() || query.since.is_none() {
+        return select(connection, table, &order, query, table_row);
+    }
+    // Rows lie by tail, then by time: asked for a time alone, SQLite would look at all there ever were. So it goes
+    // from tail to tail, and in each straight to the time.
+    let select = format!(
+        "WITH RECURSIVE tails(name) AS (
+             SELECT min(tail) FROM \"{table}\"
+             UNION ALL
+             SELECT (SELECT min(tail) FROM \"{table}\" WHERE tail > tails.name) FROM tails WHERE tails.name NOT NULL
+         )
+         SELECT rows.* FROM tails CROSS JOIN \"{table}\" AS rows ON rows.tail = tails.name"
+    );
+    select_by(connection, &select, &order, query, table_row)
 }
 
 fn table_row(row: &Row<'_>) -> Read<TableRow> {
