@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what the stack needs and nobody else may have: the broker's access list and users, an authority, and the broker's
-# certificate. As root; run it again when the fleet changes, then `docker compose kill -s HUP broker`. To renew the
+# Makes what the stack needs and nobody else may have: the broker's access list and users, an authority, the broker's
+# certificate, and a key for the scoring API. As root; run it again when the fleet changes, then `docker compose kill -s HUP broker`. To renew the
 # certificate, or for another BROKER_HOST, delete broker/certs/broker.pem first, and restart the broker.
 #
 #   make-secrets.sh TAILS      file with the aircraft's tails, one a line
@@ -54,8 +54,11 @@ find broker/passwords -type f -exec mv {} secrets/passwords/ \;
 for name in ingest publish; do
     [ ! -f "secrets/passwords/$name" ] || mv "secrets/passwords/$name" "secrets/$name-password"
 done
+if ! [ -f secrets/api-keys ]; then
+    printf 'default:%s\n' "$(openssl rand -hex 32)" >secrets/api-keys
+fi
 chown -R "$BROKER_USER:$BROKER_USER" broker
-chown "$GROUND_USER:$GROUND_USER" secrets/*-password
+chown "$GROUND_USER:$GROUND_USER" secrets/*-password secrets/api-keys
 chmod 0444 secrets/ca.pem
 # Containers reach their files by these.
 chmod 0711 secrets

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 from collections import Counter
 from datetime import datetime, timezone
 
@@ -30,7 +31,10 @@ def test_nothing_in_it_runs_with_more_rights_than_it_needs():
     services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
     ours = {name: service for name, service in services.items() if name != "cassandra"}
     assert all(service["read_only"] and service["cap_drop"] == ["ALL"] for service in ours.values())
-    assert [name for name, service in services.items() if "ports" in service] == ["broker"]
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert list(ports) == ["broker", "serve"]
+    assert ports["serve"] == ["${API_LISTEN:-127.0.0.1:8000}:8000"], "no other machine reaches it without being let in"
+    assert services["serve"]["secrets"] == ["api-keys"]
 
 
 class Stack:
@@ -93,10 +97,13 @@ def stack(engine, ground_image, tmp_path_factory):
     stack = Stack(engine, folder, images)
     day = ["--days", "1", "--start", "2026-11-01T00:00:00Z", "--aircraft", "2", "--files-per-day", "24"]
     ground("simulate", "--out", stack.edr, *day)
+    ground("simulate", "telemetry", "--rows", "2000", "--out", stack.edr / "network_traffic_data.csv")
     stack.make_secrets(TAIL)
     # The fleet has grown: who was there keeps what it has.
     password = (stack.folder / "secrets/passwords" / TAIL).read_text()
+    key = (stack.folder / "secrets/api-keys").read_text()
     stack.make_secrets(TAIL, "TC-LJC")
+    assert (stack.folder / "secrets/api-keys").read_text() == key
     assert (stack.folder / "secrets/passwords" / TAIL).read_text() == password
     stack.compose("up", "--detach")
     yield stack
@@ -142,6 +149,27 @@ def stored(stack):
     return {(start(row), row["edr_point"], row["description"]): row["fail"] for row in stack.rows("windows")}
 
 
+# One event to the published port, from the machine that the stack runs on; prints status and answer.
+ASK = """
+import os, urllib.error, urllib.request
+event = b'{"timestamp":"t","process_path":"p","process_hash":"h","source_ip":"10.0.0.1","dest_ip":"10.0.0.2",' \\
+    b'"dest_port":443,"bytes_sent":2400,"bytes_recv":42000,"protocol":"TCP"}'
+headers = {"X-API-Key": os.environ["KEY"], "Content-Type": "application/json"}
+try:
+    answer = urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:8000/event", event, headers))
+except urllib.error.HTTPError as error:
+    answer = error
+print(answer.status, answer.read().decode())
+"""
+
+
+def score(engine, key):
+    """What the stack's scoring API answers: status and body; 0 when nobody listens."""
+    asked = engine.inside(sys.executable, "-c", ASK, env={**os.environ, "KEY": key}, expect=None)
+    status, _, body = asked.stdout.partition(" ")
+    return int(status or 0), body
+
+
 class TestTheStack:
     def test_cassandra_listens_where_its_clients_look(self, engine, stack):
         probe = ["exec", stack.name("ingest"), "bash", "-c", "exec 3<>/dev/tcp/cassandra/9042"]
@@ -178,6 +206,14 @@ class TestTheStack:
     def test_the_health_check_of_the_image_asks_ingest(self, engine, stack):
         engine.podman("healthcheck", "run", stack.name("ingest"))
 
+    def test_the_scoring_api_takes_up_a_model_and_scores_for_who_has_the_key(self, engine, stack):
+        stack.ground("retrain", "--telemetry", "/edr/network_traffic_data.csv")
+        key = (stack.folder / "secrets/api-keys").read_text().strip().split(":")[1]
+        status = lambda key: score(engine, key)[0]  # noqa: E731
+        eventually("events are scored", lambda: status(key) == 200, log=lambda: stack.log("serve"))
+        assert json.loads(score(engine, key)[1])["status"] in ("normal", "anomaly")
+        assert status("another key") == 403
+
     def test_the_broker_lets_nobody_in_without_a_password(self, engine, stack):
         publish = ["mosquitto_pub", "-h", HOST, "-p", "8883", "--cafile", "/ca.pem", "-V", "5", "-q", "1"]
         message = ["-t", f"cabinwatch/v1/{TAIL}/up/frames", "-m", "x"]
@@ -190,9 +226,10 @@ class TestTheStack:
     def test_no_password_stands_in_a_log_or_on_a_command_line(self, engine, stack, aircraft):
         passwords = [file.read_text().strip() for file in stack.folder.glob("secrets/*-password")]
         passwords += [file.read_text().strip() for file in stack.folder.glob("secrets/passwords/*")]
-        told = "".join(stack.log(service) for service in ("broker", "ingest")) + engine.logs(aircraft)
-        told += engine.podman("inspect", stack.name("broker"), stack.name("ingest"), aircraft).stdout
-        assert len(passwords) == 4
+        passwords.append((stack.folder / "secrets/api-keys").read_text().strip().split(":")[1])
+        told = "".join(stack.log(service) for service in ("broker", "ingest", "serve")) + engine.logs(aircraft)
+        told += engine.podman("inspect", stack.name("broker"), stack.name("ingest"), stack.name("serve"), aircraft).stdout
+        assert len(passwords) == 5
         assert not [password for password in passwords if password in told]
 
     def test_ingest_ends_in_order(self, engine, stack):

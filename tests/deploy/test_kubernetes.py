@@ -81,13 +81,31 @@ class TestManifests:
         ]
         assert holders == ["retrain"]
 
-    def test_selectors_find_their_pods(self, resources):
-        labels = resources["Deployment", "cabinwatch-ingest"]["spec"]["template"]["metadata"]["labels"]
+    def test_only_the_pod_that_serves_has_the_keys_of_the_api_and_it_has_no_other_secret(self, resources):
+        held = {
+            container["name"]: manifests.secrets_of(manifests.pod_of(resource), container)
+            for resource in workloads(resources)
+            for container in manifests.containers(manifests.pod_of(resource))
+        }
+        assert held.pop("serve") == {"cabinwatch-api"}
+        assert "cabinwatch-api" not in set.union(*held.values())
+
+    @pytest.mark.parametrize("name", ["cabinwatch-ingest", "cabinwatch-serve"])
+    def test_selectors_find_their_pods(self, resources, name):
+        labels = resources["Deployment", name]["spec"]["template"]["metadata"]["labels"]
         for kind in ("Deployment", "PodDisruptionBudget"):
-            assert resources[kind, "cabinwatch-ingest"]["spec"]["selector"]["matchLabels"] == labels
-        assert resources["Service", "cabinwatch-ingest"]["spec"]["selector"] == labels
+            assert resources[kind, name]["spec"]["selector"]["matchLabels"] == labels
+        assert resources["Service", name]["spec"]["selector"] == labels
         policy = resources["NetworkPolicy", "cabinwatch"]["spec"]["podSelector"]["matchLabels"]
         assert policy.items() <= labels.items()
+
+    def test_ports_that_are_let_in_are_those_the_pods_have(self, resources):
+        pod = manifests.pod_of(resources["Deployment", "cabinwatch-serve"])
+        ports = {port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]}
+        assert ports == {"api": 8000, "metrics": 9464}
+        policy = resources["NetworkPolicy", "cabinwatch-serve"]["spec"]
+        assert policy["podSelector"]["matchLabels"] == resources["Service", "cabinwatch-serve"]["spec"]["selector"]
+        assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": "api"}]]
 
 
 class TestDags:

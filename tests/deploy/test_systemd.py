@@ -14,6 +14,7 @@ SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
 # Where 0 is nothing allowed and 100 everything; the rest is the network, which each of them is for.
 MOST_EXPOSED = 15
 SECRET = "a-password-nobody-may-see"
+API_KEY = "an-api-key-nobody-may-see"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -62,6 +63,9 @@ def furnish(root):
     for name in ("ingest-password", "publish-password"):
         (secrets / name).write_text(f"{SECRET}\n")
         (secrets / name).chmod(0o400)
+    (secrets / "api-keys").write_text(f"default:{API_KEY}\n")
+    (secrets / "api-keys").chmod(0o400)
+    ground("simulate", "telemetry", "--rows", "2000", "--out", root / "srv/network_traffic_data.csv")
     (root / "etc/cabinwatch/ground.toml").write_text(
         '[history]\nurl = "file:///srv/edr"\n[model]\ndir = "/var/lib/cabinwatch-ground/model"\n'
         '[tables]\nurl = "sqlite:///var/lib/cabinwatch-ground/tables.db"\n'
@@ -125,9 +129,25 @@ class TestOnAMachine:
         assert json.loads(rows.stdout)
         assert list(data.glob("mail/*.eml"))
 
+    def test_serve_runs_in_its_sandbox_and_scores_for_who_has_a_key(self, booted):
+        assert_sandboxed(booted, "serve")
+        answers = booted / "var/lib/cabinwatch-test"
+        assert (answers / "serve-with-key").read_text().split()[1] == "200", journal(booted)
+        assert '"status"' in (answers / "serve-with-key").read_text()
+        assert (answers / "serve-without").read_text().split()[1] == "403"
+
+    def test_serve_ends_in_order(self, booted):
+        assert state(booted, "serve-stopped") == self.SUCCESS, journal(booted)
+
+    def test_the_key_stands_on_no_command_line_and_in_no_environment(self, booted):
+        process = (booted / "var/lib/cabinwatch-test/serve-seen").read_text()
+        assert "cabinwatch-ground" in process and "KEYS_FILE" in process
+        assert API_KEY not in process
+
     def test_timers_come_round(self, booted):
         for unit in ("detect", "retrain"):
             assert (booted / f"var/lib/cabinwatch-test/{unit}-next").read_text().strip()
 
     def test_no_secret_stands_in_the_journal(self, booted):
         assert SECRET not in journal(booted)
+        assert API_KEY not in journal(booted)

@@ -29,6 +29,31 @@ result cabinwatch-retrain.service retrain
 systemctl start cabinwatch-detect.service
 result cabinwatch-detect.service detect
 
+# As docs/deployment.md says: with the account and the folder of the units.
+systemd-run --wait --quiet --property=DynamicUser=yes --property=User=cabinwatch-ground \
+    --property=StateDirectory=cabinwatch-ground --property=StateDirectoryMode=0750 \
+    cabinwatch-ground retrain --telemetry /srv/network_traffic_data.csv --model-dir /var/lib/cabinwatch-ground/model
+start serve "model"
+tr '\0' '\n' </proc/"$(systemctl show cabinwatch-serve.service --property=MainPID --value)"/{cmdline,environ} >serve-seen
+
+# ask [HEADER]: one event to the scoring API; the whole answer.
+ask() {
+    local event='{"timestamp":"t","process_path":"p","process_hash":"h","source_ip":"10.0.0.1","dest_ip":"10.0.0.2"'
+    event+=',"dest_port":443,"bytes_sent":2400,"bytes_recv":42000,"protocol":"TCP"}'
+    exec 3<>/dev/tcp/127.0.0.1/8000
+    printf 'POST /event HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s' \
+        "$1" "${#event}" "$event" >&3
+    cat <&3
+}
+key=$(cut -d: -f2 /etc/cabinwatch/secrets/api-keys)
+end=$((SECONDS + 30))
+until ask "X-API-Key: $key"$'\r\n' >serve-with-key && grep -q " 200 " serve-with-key || [ "$SECONDS" -gt "$end" ]; do
+    sleep 0.1
+done
+ask "" >serve-without
+systemctl stop cabinwatch-serve.service
+result cabinwatch-serve.service serve-stopped
+
 systemctl stop cabinwatch-ingest.service
 result cabinwatch-ingest.service ingest-stopped
 
