@@ -9,6 +9,7 @@
 pub mod aircraft;
 pub mod authority;
 pub mod broker;
+pub mod browser;
 pub mod cassandra;
 pub mod cql;
 pub mod disk;
@@ -32,6 +33,7 @@ pub mod program;
 pub mod relay;
 pub mod remote;
 pub mod satellite;
+pub mod scorers;
 pub mod smtp;
 pub mod traffic;
 pub mod wait;
