@@ -52,7 +52,7 @@ fn the_suite_of_todays_clients_passes_against_both() {
     let desk = Desk::new();
     let (fastapi, serve) = (desk.fastapi(), desk.serve());
     for url in [fastapi.url(), serve.url()] {
-        println!("{url}\n{}", Ended::well(pytest("test_todays_suite.py").env("AIOPS_API_URL", url)));
+        println!("{url}\n{}", Ended::well(pytest("test_todays_suite.py").env("AIOPS_API_URL", &url)));
     }
 }
 
@@ -72,7 +72,7 @@ fn without_a_model_both_check_the_key_then_the_event_then_say_503() {
     let fastapi = FastApi::start(desk.path(), &empty.join("no-model"));
     let serve = Serve::start(desk.path(), &empty, "");
     for url in [fastapi.url(), serve.url()] {
-        println!("{url}\n{}", Ended::well(pytest("test_without_a_model.py").env("AIOPS_API_URL", url)));
+        println!("{url}\n{}", Ended::well(pytest("test_without_a_model.py").env("AIOPS_API_URL", &url)));
     }
 }
 

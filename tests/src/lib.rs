@@ -12,6 +12,7 @@ pub mod broker;
 pub mod browser;
 pub mod cassandra;
 pub mod cql;
+pub mod demo;
 pub mod disk;
 pub mod edr;
 pub mod event_line;

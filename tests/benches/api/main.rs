@@ -61,7 +61,12 @@ fn main() -> Result<()> {
     println!("{:<44}{MOST_MEDIAN_MILLIS:>10}{:>12.3}", "median latency in ms, under", ours.median_millis);
     println!("{:<44}{MOST_P99_MILLIS:>10}{:>12.3}", "p99 latency in ms, under", ours.p99_millis);
     println!("{:<44}{MOST_MIB:>10}{:>12.1}", "resident at most, in MiB, under", mib(&serve.process));
-    println!("{:<44}{:>10}{:>12}", format!("errors in a minute, of {} requests", minute.requests), 0, minute.errors);
+    println!(
+        "{:<44}{:>10}{:>12}",
+        format!("errors in a minute, of {} requests", minute.requests),
+        0,
+        minute.errors
+    );
     Ok(())
 }
 

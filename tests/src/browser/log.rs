@@ -21,7 +21,10 @@ impl Loaded {
         let mut loaded = Self::default();
         let mut addresses = BTreeMap::new();
         for entry in entries {
-            let event: Value = entry["message"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+            let event: Value = entry["message"]
+                .as_str()
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default();
             let (event, parameters) = (&event["message"]["method"], &event["message"]["params"]);
             let id = parameters["requestId"].as_str().unwrap_or_default().to_owned();
             match event.as_str() {
@@ -34,7 +37,9 @@ impl Loaded {
                     let url = addresses.get(&id).cloned().unwrap_or(id);
                     *loaded.bytes.entry(url).or_default() += parameters["dataLength"].as_u64().unwrap_or(0);
                 }
-                Some("Network.responseReceived") if parameters["response"]["status"].as_u64() >= Some(400) => {
+                Some("Network.responseReceived")
+                    if parameters["response"]["status"].as_u64() >= Some(400) =>
+                {
                     loaded.failed.push(addresses.get(&id).cloned().unwrap_or(id));
                 }
                 // A page that is left ends what it still waits for.
@@ -56,13 +61,19 @@ impl Loaded {
     /// Addresses that do not begin like this, without those that ask nobody.
     #[must_use]
     pub fn elsewhere(&self, base: &str) -> Vec<&str> {
-        let asks_nobody = |url: &str| ["data:", "blob:", "about:", "chrome:"].iter().any(|kind| url.starts_with(kind));
-        self.requests.iter().map(String::as_str).filter(|url| !url.starts_with(base) && !asks_nobody(url)).collect()
+        let asks_nobody =
+            |url: &str| ["data:", "blob:", "about:", "chrome:"].iter().any(|kind| url.starts_with(kind));
+        self.requests
+            .iter()
+            .map(String::as_str)
+            .filter(|url| !url.starts_with(base) && !asks_nobody(url))
+            .collect()
     }
 }
 
 /// The entries of the `browser` log that a developer would look into.
 pub(super) fn complaints(entries: &[Value]) -> Vec<String> {
-    let serious = entries.iter().filter(|entry| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING")));
+    let serious =
+        entries.iter().filter(|entry| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING")));
     serious.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
 }

@@ -225,7 +225,8 @@ impl Browser {
     }
 
     fn log(&self, kind: &'static str) -> Vec<Value> {
-        let entries = self.runtime.block_on(self.window().issue_cmd(ReadLog(kind))).expect("the log can be read");
+        let entries =
+            self.runtime.block_on(self.window().issue_cmd(ReadLog(kind))).expect("the log can be read");
         entries.as_array().cloned().unwrap_or_default()
     }
 
