@@ -46,6 +46,7 @@ fn an_anomaly_appears_on_the_open_page_and_leads_to_its_reasons() {
         summary["injected"][0]["tail"].as_str().expect("the demo says where its faults were").to_owned();
     watch.filter_by_url(&tail);
     watch.read_on_a_phone_and_in_the_dark(&tail);
+    watch.read_the_document();
     watch.take_pictures(&tail, sudden, &mail);
     watch.serve.process.stop();
 }
@@ -165,6 +166,13 @@ impl Watch {
             assert!(bytes < MOST_BYTES, "{path}: {bytes} bytes");
         }
         self.browser.resize(Size::DESK);
+    }
+
+    /// The page to try the scoring API on.
+    fn read_the_document(&self) {
+        self.open("/docs");
+        self.browser.wait_until("the document", |browser| browser.text().contains("/event"));
+        self.assert_clean("the API's page");
     }
 
     /// The path of an anomaly's page.
