@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod api;
 mod bad_input;
+mod browser;
 mod clock;
 mod contract;
 mod cross;

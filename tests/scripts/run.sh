@@ -16,7 +16,8 @@ readonly LOG
 trap 'rm -f "$LOG"' EXIT
 # What is run, in this order: cheap and telling first, then what needs the programs.
 readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs diag readme demo
-    notebook operations smtp kill clock storage-faults overload link mosquitto rollout cassandra hdfs faults cross deploy service)
+    notebook operations smtp kill clock storage-faults overload link mosquitto rollout cassandra hdfs faults api browser
+    cross deploy service)
 
 passed=0
 failed=0
@@ -94,6 +95,8 @@ stage_cassandra() { cargo test --locked --workspace --test cassandra; }
 stage_hdfs() { end_to_end hdfs; }
 stage_smtp() { end_to_end smtp; }
 stage_faults() { end_to_end faults; }
+stage_api() { end_to_end api; }
+stage_browser() { end_to_end browser; }
 
 try_on_machines() { tests/deploy/prepare.sh && .cache/deploy/venv/bin/pytest --quiet "$@"; }
 

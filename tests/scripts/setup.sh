@@ -4,8 +4,9 @@
 #   setup.sh build   what compiling needs: a Rust toolchain (checked, not installed) and a C compiler
 #   setup.sh cross   that, and what builds and packs the agent for aircraft
 #   setup.sh vap     all that, and what the virtual access point needs: qemu, nbdkit, debootstrap, mosquitto
-#   setup.sh test    as `cross`, and mosquitto, Cassandra, Debian's rustc with its sources, a Python environment,
-#                    cargo-deny, qemu's ARM processors, and for the deployment tests podman, buildah, debootstrap and systemd
+#   setup.sh test    as `cross`, and mosquitto, Cassandra, Debian's rustc with its sources, Python environments,
+#                    cargo-deny, qemu's ARM processors, chromium, wrk, and for the deployment tests podman, buildah,
+#                    debootstrap and systemd
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -44,6 +45,8 @@ missing_packages() {
     command -v ip >/dev/null || echo iproute2
     command -v systemd-nspawn >/dev/null || echo systemd systemd-container
     command -v go >/dev/null || echo golang-go
+    command -v chromium >/dev/null && command -v chromedriver >/dev/null || echo chromium chromium-driver
+    command -v wrk >/dev/null || echo wrk
 }
 
 missing_packages_of_the_access_point() {
@@ -89,7 +92,7 @@ add_library_sources() {
 
 # The environment is good when it was made from these requirements and its Python still starts.
 python_is_ready() {
-    cmp -s "$2" "$1/requirements.txt" && "$1/bin/python" -c 'import sklearn' 2>/dev/null
+    cmp -s "$2" "$1/requirements.txt" && "$1/bin/python" -c '' 2>/dev/null
 }
 
 # install_python ENVIRONMENT REQUIREMENTS [PIP OPTION...]
@@ -151,6 +154,8 @@ main() {
         install_python "$VENV-oldest" "${REQUIREMENTS%.txt}-oldest.txt" --only-binary :all: ||
             say "there is no such old scikit-learn for this Python: its part of the parity tests is left out"
         install_python .cache/notebook docs/notebooks/requirements.txt
+        install_python .cache/fastapi tests/parts/fastapi/requirements.txt
+        install_python .cache/api tests/api/requirements.txt
         install_cargo_deny
         fetch_jars cassandra
         fetch_jars hdfs

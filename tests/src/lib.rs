@@ -9,8 +9,10 @@
 pub mod aircraft;
 pub mod authority;
 pub mod broker;
+pub mod browser;
 pub mod cassandra;
 pub mod cql;
+pub mod demo;
 pub mod disk;
 pub mod edr;
 pub mod event_line;
@@ -32,6 +34,7 @@ pub mod program;
 pub mod relay;
 pub mod remote;
 pub mod satellite;
+pub mod scorers;
 pub mod smtp;
 pub mod traffic;
 pub mod wait;
