@@ -230,7 +230,7 @@ fn line_tile(facts: &FleetFacts, now: UnixSeconds) -> TileView {
             AircraftStanding::Away { .. } => away += 1,
             AircraftStanding::Unknown => {}
             AircraftStanding::Quiet | AircraftStanding::Overdue { .. } | AircraftStanding::Offline => {
-                silent += 1
+                silent += 1;
             }
         }
     }
