@@ -7,10 +7,10 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::api::{KEY_VARIABLE, Keys, KeysError, Monitor, Parts, Server, ServerError};
+use crate::api::{KEY_VARIABLE, Keys, KeysError, Monitor, Pages, Parts, Server, ServerError};
 use crate::config::{Config, Flag};
-use crate::http::ListenError;
-use crate::operations;
+use crate::http::{ListenError, Stop};
+use crate::{dashboard, operations, tables};
 
 /// Flags of `serve`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -85,13 +85,14 @@ pub fn run(config: &Config) -> Result<(), ServeError> {
     if config.model.dir.as_os_str().is_empty() {
         return Err(ServeError::NoModelDir);
     }
-    let keys = Keys::load(&config.api.keys_file, std::env::var(KEY_VARIABLE).ok().as_deref())?;
+    let keys = Arc::new(Keys::load(&config.api.keys_file, std::env::var(KEY_VARIABLE).ok().as_deref())?);
     let monitor = Monitor::default();
     // It starts first, and ends last: it says what goes on meanwhile. The configuration has been checked.
     let address = config.metrics.address().unwrap_or_default();
     let _operations =
         address.map(|address| operations::Server::start(address, monitor.clone())).transpose()?;
-    let parts = Parts { keys: Arc::new(keys), pages: None, monitor: monitor.clone() };
+    let pages = pages(config, Arc::clone(&keys));
+    let parts = Parts { keys, pages, monitor: monitor.clone() };
     let server = Server::start(config, parts)?;
     signals.forever().next();
     tracing::info!("stopping after the requests in hand");
@@ -100,4 +101,30 @@ pub fn run(config: &Config) -> Result<(), ServeError> {
     drop(server);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The pages for people, if there are tables to show.
+fn pages(config: &Config, keys: Arc<Keys>) -> Option<Pages> {
+    if config.tables.url.is_empty() {
+        return None;
+    }
+    let tables = config.tables.clone();
+    // The configuration has been checked.
+    let header = config.api.user_header().unwrap_or_default();
+    let proxies = config.api.trusted_proxies.clone();
+    let proxy = header.map(|header| dashboard::TrustedProxy {
+        header,
+        is_trusted: Arc::new(move |peer| proxies.contains(&peer)),
+    });
+    let secure = !config.api.tls_certificate_file.as_os_str().is_empty();
+    Some(Box::new(move |stop: Stop| {
+        dashboard::router(dashboard::Parts {
+            open_tables: Box::new(move || tables::open_to_read(&tables.url, &tables)),
+            name_of_key: Arc::new(move |key| keys.name_of(key).map(ToString::to_string)),
+            proxy,
+            secure,
+            stopped: stop.channel(),
+            clock: dashboard::wall_clock(),
+        })
+    }))
 }
