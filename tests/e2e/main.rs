@@ -22,4 +22,5 @@ mod readme;
 mod rollout;
 mod smtp;
 mod storage_faults;
+mod stream;
 mod walkthrough;
