@@ -119,7 +119,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let (config, settings) = config::load(cli.config.as_deref(), variables, &cli.command.flags())
         .map_err(|error| Failure::new(error, true))?;
     logging::start(&log_config(&cli.command, &config.log));
-    let mut out = Output::new(io::stdout().lock());
+    // Not locked for good: `serve` writes its log of anomalies there from a thread of its own.
+    let mut out = Output::new(io::stdout());
     match cli.command {
         Command::Ingest(_) => {
             ingest::run(&config).map_err(|e| usage(e, ingest::IngestCommandError::is_usage))

@@ -24,4 +24,5 @@ mod readme;
 mod rollout;
 mod smtp;
 mod storage_faults;
+mod stream;
 mod walkthrough;

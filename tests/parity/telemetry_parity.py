@@ -9,6 +9,7 @@ import csv
 import json
 import subprocess
 import tempfile
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,14 @@ def extremes(event):
         yield {**event, "protocol": protocol}
 
 
+def deviation(values):
+    """The population's standard deviation, rounded once."""
+    count, spread = len(values), len(values) * sum(value * value for value in values) - sum(values) ** 2
+    with localcontext() as context:
+        context.prec = 60
+        return float((Decimal(spread) / count**2).sqrt())
+
+
 def same_trees(checks, folder, peer, training, events):
     forest = peer.forest(training)
     (folder / "telemetry.cwt").write_bytes(model_file(peer.scaler, peer.protocols, forest, peer.rows))
@@ -147,14 +156,24 @@ def trained_alike(checks, folder, peer, training, events, table, lacking):
     for at, scaling in enumerate(summary["scaling"]):
         mean, scale = peer.scaler.mean_[at], peer.scaler.scale_[at]
         checks.that(f"mean of {scaling['feature']}, {mean!r}", scaling["mean"] == mean, scaling["mean"])
-        # Our sums are exact; those of scikit-learn carry some rounding.
+        exact = deviation([event[scaling["feature"]] for event in training])
         checks.that(
-            f"deviation of {scaling['feature']}, {scale!r}",
-            abs(scaling["scale"] - scale) <= 8 * np.spacing(scale),
+            f"deviation of {scaling['feature']}, {exact!r}",
+            abs(scaling["scale"] - exact) <= 2 * np.spacing(exact),
             scaling["scale"],
         )
-    decisions, verdicts, _, _ = ours(folder, events)
+        # scikit-learn adds up in double precision, one row after the other.
+        off = abs(scale / exact - 1)
+        checks.that(f"scikit-learn's own rounding of it is {off:.0e}", off <= 1e-12)
+    decisions, verdicts, features, _ = ours(folder, events)
     rows = peer.features(events)
+    single = rows.astype(np.float32)
+    equal = np.mean(features == single)
+    checks.that(
+        f"features by our scaling: {100 * equal:.2f} % to the digit, the others next to it",
+        equal > 0.999 and np.all(np.abs(features - single) <= np.spacing(np.abs(single))),
+        np.abs(features - single).max(),
+    )
     forests = [peer.forest(training, seed) for seed in range(SEEDS)]
     theirs = np.array([forest.decision_function(rows) for forest in forests])
     average = theirs.mean(axis=0)

@@ -16,8 +16,8 @@ readonly LOG
 trap 'rm -f "$LOG"' EXIT
 # What is run, in this order: cheap and telling first, then what needs the programs.
 readonly STAGES=(setup format dependencies lint build unit no-std parity contract bad-input gateway-logs diag readme demo
-    notebook operations smtp kill clock storage-faults overload link mosquitto rollout cassandra hdfs faults api browser
-    cross deploy service)
+    notebook operations smtp kill clock storage-faults overload link mosquitto rollout cassandra hdfs faults stream api
+    browser cross deploy service)
 
 passed=0
 failed=0
@@ -76,6 +76,7 @@ stage_diag() { end_to_end diag; }
 stage_gateway-logs() { end_to_end gateway_logs; }
 stage_readme() { end_to_end readme && end_to_end walkthrough; }
 stage_demo() { end_to_end demo; }
+stage_stream() { end_to_end stream; }
 stage_notebook() { end_to_end notebook; }
 stage_operations() { end_to_end operations; }
 stage_deploy() { try_on_machines tests/deploy --ignore tests/deploy/test_agent_service.py; }

@@ -89,17 +89,14 @@ impl ApiConfig {
     }
 
     /// The settings of this section that have bounds: whether each is within them, and what it must be.
-    pub(super) fn checks(&self) -> [(&'static str, bool, &'static str); 12] {
+    pub(super) fn checks(&self) -> [(&'static str, bool, &'static str); 13] {
         let (listen, header) = (self.address(), self.user_header());
-        let proxies_named = self.user_header.is_empty() == self.trusted_proxies.is_empty();
+        let (no_header, no_proxies) = (self.user_header.is_empty(), self.trusted_proxies.is_empty());
         [
             ("api.listen", listen.is_ok(), listen.err().unwrap_or_default()),
             ("api.user_header", header.is_ok(), header.err().unwrap_or_default()),
-            (
-                "api.trusted_proxies",
-                proxies_named,
-                "must name the proxies that api.user_header is believed of, and nobody without it",
-            ),
+            ("api.user_header", no_header || !no_proxies, "is believed of nobody: set api.trusted_proxies"),
+            ("api.trusted_proxies", no_proxies || !no_header, "has nothing to say: set api.user_header"),
             ("api.max_connections", (1..=65_536).contains(&self.max_connections), "must be 1 to 65536"),
             (
                 "api.events_per_second",

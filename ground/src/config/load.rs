@@ -219,7 +219,8 @@ mod tests {
             ("[api]\nlisten = \"\"", "api.listen"),
             ("[api]\nmax_connections = 0", "api.max_connections"),
             ("[api]\nuser_header = \"X User\"", "api.user_header"),
-            ("[api]\nuser_header = \"X-User\"", "api.trusted_proxies"),
+            ("[api]\nuser_header = \"X-User\"", "api.user_header"),
+            ("[api]\ntrusted_proxies = [\"10.0.0.7\"]", "api.trusted_proxies"),
             ("[api]\nmax_batch_bytes = 4294967295", "api.max_batch_bytes"),
             ("[log]\nlevel = \"loud\"", "log.level"),
         ] {

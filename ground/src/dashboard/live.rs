@@ -153,19 +153,19 @@ async fn watch_tables(desk: Desk, changes: broadcast::Sender<Change>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         if changes.receiver_count() == 0 {
-            // What changes meanwhile, the next browser has in its page.
-            seen = None;
             continue;
         }
         let Ok(sheet) = desk.ask(&LOOKED_AT).await else { continue };
         let Answer::Fleet(facts) = &*sheet.answer else { continue };
         let now = fingerprints(facts);
-        if let Some(before) = &seen
-            && *before != now
-        {
-            // Nobody listening is no error.
-            let _ = changes.send(Change { at: facts.read, tails: changed(before, &now) });
-        }
+        // What changed while nobody listened counts too: it may be newer than the page of whoever listens now.
+        let tails = match &seen {
+            Some(before) if *before == now => continue,
+            Some(before) => changed(before, &now),
+            None => None,
+        };
+        // Nobody listening is no error.
+        let _ = changes.send(Change { at: facts.read, tails });
         seen = Some(now);
     }
 }

@@ -1,7 +1,6 @@
 //! Where the dashboard's pages are, for who reads the mail.
 
-use url::form_urlencoded;
-
+use crate::dashboard;
 use crate::tables::TableRow;
 
 /// Links under the configured address; none where there is no such address.
@@ -18,14 +17,12 @@ impl<'a> Links<'a> {
 
     /// The fleet's page.
     pub fn fleet(&self) -> Option<String> {
-        self.to("/fleet")
+        self.to(dashboard::FLEET)
     }
 
     /// The page of the anomaly that a row belongs to.
     pub fn anomaly(&self, row: &TableRow) -> Option<String> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("point", &row.edr_point).append_pair("fault", &row.description);
-        self.to(&format!("/anomaly/{}/{}?{}", row.tail, row.start, query.finish()))
+        self.to(&dashboard::anomaly(&row.tail, row.key(), row.start))
     }
 
     fn to(&self, path: &str) -> Option<String> {

@@ -1,5 +1,5 @@
-//! What is taken, what is refused, and in which words. The words are those of FastAPI and pydantic 2.
-//! `tests/parity/telemetry_event_parity.py` asks the two themselves.
+//! What is taken, what is refused, and in which words. The words are those of FastAPI and pydantic 2, which
+//! `tests/api/test_differential.py` asks themselves.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -79,6 +79,7 @@
       if (!answer.ok) throw new Error(answer.statusText);
       setSkew(answer.headers.get("date"));
       swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      if (live?.className === "off") say("on", "live");
     } catch { say("off", "cannot update"); }
   };
   const soon = () => {
@@ -86,13 +87,13 @@
     timer ??= setTimeout(update, Math.max(100, last + LEAST_PAUSE - Date.now() + Math.random() * 500));
   };
   if (follows && window.EventSource) {
-    let source = null, open = false, lost = null;
+    let source = null, lost = null;
     const connect = () => {
       source = new EventSource("/live");
       source.addEventListener("hello", () => {
         // What happened while nobody listened.
-        if (open || lost) soon();
-        [open, lost] = [true, null];
+        if (lost) soon();
+        lost = null;
         say("on", "live");
       });
       source.addEventListener("change", (event) => {
@@ -102,7 +103,8 @@
       source.onerror = () => {
         // The server ends a line now and then; only what lasts is worth saying.
         lost ??= Date.now();
-        if (source.readyState === EventSource.CLOSED) { source.close(); setTimeout(connect, 10000); }
+        // Refused, not cut: the session may be over, which the next update finds out.
+        if (source.readyState === EventSource.CLOSED) setTimeout(() => { connect(); soon(); }, 10000);
       };
     };
     connect();

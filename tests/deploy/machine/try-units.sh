@@ -34,7 +34,7 @@ systemd-run --wait --quiet --property=DynamicUser=yes --property=User=cabinwatch
     --property=StateDirectory=cabinwatch-ground --property=StateDirectoryMode=0750 \
     cabinwatch-ground retrain --telemetry /srv/network_traffic_data.csv --model-dir /var/lib/cabinwatch-ground/model
 start serve "model"
-tr '\0' '\n' </proc/"$(systemctl show cabinwatch-serve.service --property=MainPID --value)"/{cmdline,environ} >serve-seen
+cat /proc/"$(systemctl show cabinwatch-serve.service --property=MainPID --value)"/{cmdline,environ} | tr '\0' '\n' >serve-seen
 
 # ask [HEADER]: one event to the scoring API; the whole answer.
 ask() {

@@ -20,9 +20,9 @@ const MAX_ROW_BYTES: usize = 1 << 20;
 /// The columns that are needed, in the order of [`Columns`].
 const NEEDED: [&str; 6] = ["source_ip", "dest_ip", "dest_port", "bytes_sent", "bytes_recv", "protocol"];
 /// What pandas takes for "nothing is there".
-const NOTHING: [&str; 18] = [
+const NOTHING: [&str; 19] = [
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
-    "NA", "NULL", "NaN", "None", "n/a", "nan",
+    "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ];
 
 /// Why a CSV cannot be trained on.
