@@ -101,6 +101,40 @@ fn retrain_leaves_statistics_and_a_bundle() {
 }
 
 #[test]
+fn training_on_telemetry_leaves_a_model_and_a_bad_row_leaves_the_one_of_before() {
+    let desk = Desk::new();
+    let (csv, model) = (desk.path("traffic.csv"), desk.path("model/telemetry.cwt"));
+    let retrain = |more: &[&str]| {
+        let mut command = ground(["retrain", "--telemetry"]);
+        command.arg(&csv).arg("--model-dir").arg(desk.path("model")).args(more);
+        command
+    };
+    let header = "protocol,source_ip,dest_ip,dest_port,bytes_sent,bytes_recv\n";
+    fs::write(&csv, format!("{header}TCP,a,b,443,10,20\nUDP,a,b,53,30,\"40\"\n,a,b,1,2,3\n"))
+        .expect("written");
+    let table = Ended::well(&mut retrain(&[]));
+    assert!(
+        table.contains("2, 1 dropped (0 without source_ip") && table.contains("telemetry.cwt"),
+        "{table}"
+    );
+    let shown: Value = serde_json::from_str(&Ended::well(&mut retrain(&["--json"]))).expect("JSON");
+    assert_eq!((shown["rows"].as_u64(), shown["dropped"]["protocol"].as_u64()), (Some(2), Some(1)));
+    assert_eq!(
+        (shown["scaling"][0]["mean"].as_f64(), shown["scaling"][0]["scale"].as_f64()),
+        (Some(248.0), Some(195.0))
+    );
+    let before = fs::read(&model).expect("a model");
+    assert!(before.starts_with(b"CWTM\x01"));
+    fs::write(&csv, format!("{header}TCP,a,b,443,10,20\nTCP,a,b,https,10,20\n")).expect("written");
+    let said = Ended::badly(&mut retrain(&[]), 1);
+    assert!(said.contains("traffic.csv, line 3: `dest_port` is `https`"), "{said}");
+    assert_eq!(fs::read(&model).expect("a model"), before);
+    let said = Ended::badly(&mut retrain(&["--days", "3"]), 2);
+    assert!(said.contains("'--telemetry <FILE>' cannot be used with '--days <N>'"), "{said}");
+    Ended::badly(ground(["retrain", "--telemetry"]).arg(&csv), 2);
+}
+
+#[test]
 fn model_show_says_what_is_in_the_folder() {
     let desk = Desk::new();
     let show = |more: &[&str]| {
