@@ -6,9 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use cabinwatch_tests::broker::free_port;
 use cabinwatch_tests::program::{Ended, built, without_settings};
 
 const SECTION: &str = "## The first ten minutes";
+/// The port that documents name; somebody else may have it.
+const PORT: &str = "8000";
 /// Between the blocks' outputs.
 const MARK: &str = "\u{1}";
 
@@ -69,12 +72,13 @@ fn is_printed(shown: &str, printed: &str) -> bool {
 
 fn walk(document: &str) {
     let steps = steps(document);
+    let port = free_port().to_string();
     assert!(steps.len() >= 3, "{document} has only {} blocks to type", steps.len());
     let folder = tempfile::tempdir().expect("a folder");
     // What runs in the background ends with the shell.
     let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
     for step in &steps {
-        script.push_str(&format!("{}printf '\\n{MARK}\\n'\n", step.script));
+        script.push_str(&format!("{}printf '\\n{MARK}\\n'\n", step.script.replace(PORT, &port)));
     }
     let ended = Ended::of(&mut bash(&format!("exec 2>&1\n{script}"), folder.path()));
     let printed = ended.stdout;
@@ -97,6 +101,11 @@ fn bash(script: &str, folder: &Path) -> Command {
     let mut bash = Command::new("bash");
     bash.args(["-c", script]).current_dir(folder).env("PATH", format!("{}:{rest}", programs.display()));
     without_settings(bash)
+}
+
+#[test]
+fn the_ground_operators_first_ten_minutes() {
+    walk("operating-the-ground.md");
 }
 
 #[test]
