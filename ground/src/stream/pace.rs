@@ -37,47 +37,51 @@ impl Rate {
     }
 }
 
-/// Gives out the instants.
+/// Less of an event than this is a rounding error.
+const ROUNDING: f64 = 1e-6;
+
+/// Gives out the instants: the nth event is due n intervals after the first, so that no rounding adds up.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Between two events; none without a rate.
-    interval: Option<Duration>,
-    next: Instant,
+    rate: Rate,
+    first: Instant,
+    /// The number of the next event, counted from 0.
+    next: u64,
 }
 
 impl Pace {
-    pub fn new(rate: Rate, first: Instant) -> Self {
-        let interval = match rate {
-            Rate::PerSecond(rate) => Some(Duration::from_secs_f64(1.0 / rate)),
-            Rate::Unlimited => None,
-        };
-        Self { interval, next: first }
+    pub const fn new(rate: Rate, first: Instant) -> Self {
+        Self { rate, first, next: 0 }
     }
 
     /// When the next event is due, and how many are left out before it because their time is over.
     pub fn next(&mut self, now: Instant) -> (Instant, u64) {
-        let Some(interval) = self.interval else { return (now, 0) };
-        let late = now.saturating_duration_since(self.next);
-        let mut left_out = 0;
-        if late > SLACK {
-            // Whole intervals, so that the schedule keeps its beat.
-            left_out = (late.saturating_sub(SLACK).as_nanos().div_ceil(interval.as_nanos())) as u64;
-            self.next += interval.mul_f64(left_out as f64);
-        }
-        let due = self.next;
-        self.next += interval;
+        let Rate::PerSecond(rate) = self.rate else { return (now, 0) };
+        let in_time = now.checked_sub(SLACK).map_or(0, |at| self.number_at(at, rate));
+        let left_out = in_time.saturating_sub(self.next);
+        self.next += left_out;
+        let due = self.first + Duration::from_secs_f64(self.next as f64 / rate);
+        self.next += 1;
         (due, left_out)
     }
 
     /// Whether an event is due before `end`.
     pub fn goes_on(&self, now: Instant, end: Instant) -> bool {
-        now < end && (self.interval.is_none() || self.next < end)
+        now < end && (self.rate == Rate::Unlimited || self.rest(end) > 0)
     }
 
     /// How many events are due before `end` that nobody asked for.
     pub fn rest(&self, end: Instant) -> u64 {
-        let left = end.saturating_duration_since(self.next).as_nanos();
-        self.interval.map_or(0, |interval| left.div_ceil(interval.as_nanos()) as u64)
+        match self.rate {
+            Rate::PerSecond(rate) => self.number_at(end, rate).saturating_sub(self.next),
+            Rate::Unlimited => 0,
+        }
+    }
+
+    /// The number of the first event that is due at an instant or later.
+    fn number_at(&self, at: Instant, rate: f64) -> u64 {
+        let events = at.saturating_duration_since(self.first).as_secs_f64() * rate;
+        (events - ROUNDING).ceil().max(0.0) as u64
     }
 }
 
@@ -118,6 +122,14 @@ mod tests {
         assert_eq!((left_out, at_once), (490, 11));
         assert_eq!(left_out + at_once, 501, "each of five seconds' events is due or left out");
         assert_eq!(pace.rest(start + 6_000 * MILLI), 600 - 490 - 20, "and so is each of the last");
+    }
+
+    #[test]
+    fn a_rate_whose_interval_is_no_round_number_gives_neither_more_nor_less_in_a_round_time() {
+        for rate in [3.0, 300.0, 7.0, 0.3, 999_983.0] {
+            let (pace, start) = pace(rate);
+            assert_eq!(pace.rest(start + 10_000 * MILLI), (rate * 10.0) as u64, "{rate}");
+        }
     }
 
     #[test]
