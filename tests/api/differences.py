@@ -19,12 +19,14 @@ class Difference:
 
 
 def _limit(_request, theirs, ours):
-    if ours.status != 422:
+    """Ours has problems that are limits, on top of today's or in place of a limit of today's."""
+    if ours.status != 422 or theirs.status not in (200, 422):
         return False
+    limited = [problem["loc"] for problem in ours.detail if problem["type"] in LIMITS]
     others = [problem for problem in ours.detail if problem["type"] not in LIMITS]
-    if len(others) == len(ours.detail):
-        return False
-    return theirs.detail == others if theirs.status == 422 else not others
+    known = theirs.detail if theirs.status == 422 else []
+    not_as_large = [problem for problem in known if problem["type"] == "int_parsing_size" and problem["loc"] in limited]
+    return bool(limited) and others == [problem for problem in known if problem not in not_as_large]
 
 
 def _nesting(_request, theirs, ours):

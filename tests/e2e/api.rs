@@ -92,6 +92,7 @@ fn fuzz(folder: &Path, serve: &Serve, options: &[&str], with_key: bool) -> Strin
     let mut command = Command::new(parts::fetched("api").join("bin/schemathesis"));
     // It leaves a folder of its own where it runs.
     command.current_dir(folder).args(["run", "--checks", "all", "--phases", "examples,coverage,fuzzing"]);
+    command.env("SCHEMATHESIS_HOOKS", script("lines_of_json.py")).env("PYTHONPATH", script(""));
     command.args(["--max-examples", FUZZED, "--seed", SEED, "--continue-on-failure"]).args(options);
     if with_key {
         command.args(["--header", &format!("X-API-Key: {KEY}")]);

@@ -113,6 +113,7 @@ impl Watch {
         let _ = self.browser.value("window.neverLeft = true");
         self.browser.wait_until("the anomaly to appear", |browser| browser.count(&link) > 0);
         assert_eq!(self.browser.value("window.neverLeft"), true, "the page was loaded anew");
+        self.take("fleet.png");
         self.assert_clean("the fleet, live");
     }
 
@@ -185,15 +186,14 @@ impl Watch {
             let path = format!("document.querySelector({}).getAttribute('href')", json!(link_to(fault)));
             self.browser.value(&path).as_str().expect("the anomaly is listed").to_owned()
         };
-        for (name, path) in
-            [("fleet", "/fleet"), ("aircraft", &format!("/aircraft/{tail}")), ("anomaly", &anomaly)]
-        {
+        for (name, path) in [("aircraft", &format!("/aircraft/{tail}")), ("anomaly", &anomaly)] {
             self.open(path);
             self.take(&format!("{name}.png"));
         }
         self.browser.prefer(Scheme::Dark);
+        self.browser.resize(Size::PHONE);
         self.open("/fleet");
-        self.take("fleet-dark.png");
+        self.take("fleet-on-a-phone.png");
         self.browser.prefer(Scheme::Light);
         let page = self.folder.path().join("mail.html");
         let mut command = Command::new("python3");

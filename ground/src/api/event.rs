@@ -97,7 +97,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some((main, sub)) = essence.split_at_checked(b"application/".len()) else { return false };
     main.eq_ignore_ascii_case(b"application/")
         && (sub.eq_ignore_ascii_case(b"json")
-            || sub.len() > b"+json".len() && sub[sub.len() - b"+json".len()..].eq_ignore_ascii_case(b"+json"))
+            || sub.len() >= b"+json".len()
+                && sub[sub.len() - b"+json".len()..].eq_ignore_ascii_case(b"+json"))
 }
 
 #[cfg(test)]
@@ -112,7 +113,12 @@ mod tests {
             is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]))
         };
         assert!(is_json(&HeaderMap::new()));
-        for json in ["application/json", "Application/JSON ; charset=utf-8", "application/problem+json"] {
+        for json in [
+            "application/json",
+            "Application/JSON ; charset=utf-8",
+            "application/problem+json",
+            "application/+json",
+        ] {
             assert!(of(json), "{json}");
         }
         for other in ["", "text/plain", "application/x-www-form-urlencoded", "application/", "text/json"] {
