@@ -49,6 +49,10 @@ def _no_type(request, theirs, ours):
     return request.content_type is None and theirs.status == 422 and _is_not_an_object(theirs) and not _is_not_an_object(ours)
 
 
+def _path_as_written(request, theirs, ours):
+    return "%" in request.path and ours.status == 404
+
+
 def _is_not_json(answer):
     return answer.status == 422 and answer.detail[0]["type"] == "json_invalid"
 
@@ -88,5 +92,10 @@ DIFFERENCES = [
         "a body of no type",
         "A body without Content-Type is read as JSON, as FastAPI did until 0.131; the current one takes it for a text.",
         _no_type,
+    ),
+    Difference(
+        "paths as they are written",
+        "Today /%65vent is /event, too. No client writes it so, and rules of proxies in front are easier to trust.",
+        _path_as_written,
     ),
 ]
