@@ -28,6 +28,7 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 pub(in crate::api) struct Audit {
     queue: SyncSender<Entry>,
     shared: Arc<Shared>,
+    monitor: Monitor,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +64,8 @@ impl Audit {
         if !fits || self.queue.try_send(Entry::Anomaly(Box::new(anomaly))).is_err() {
             self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            // At once: the thread may be stuck in a write that nobody takes.
+            self.monitor.audit_lost(1);
         }
     }
 }
@@ -93,7 +96,8 @@ impl AuditLog {
             // Whoever waits for it may have gone.
             let _ = end.send(());
         })?;
-        Ok(Self { audit: Audit { queue, shared }, ended, thread: Some(thread) })
+        let audit = Audit { queue, shared, monitor: monitor.clone() };
+        Ok(Self { audit, ended, thread: Some(thread) })
     }
 
     /// A way in.
@@ -164,7 +168,7 @@ impl Writer {
     }
 
     fn write(&mut self) {
-        self.lose(self.shared.lost.swap(0, Ordering::Relaxed));
+        self.unsaid = self.unsaid.saturating_add(self.shared.lost.swap(0, Ordering::Relaxed));
         if self.unsaid > 0 {
             line::write_loss(self.unsaid, &mut self.lines);
         }
@@ -178,17 +182,13 @@ impl Writer {
                 self.unsaid = 0;
             }
             Err(error) => {
-                self.lose(self.anomalies);
+                self.unsaid = self.unsaid.saturating_add(self.anomalies);
+                self.monitor.audit_lost(self.anomalies);
                 self.complain(self.unsaid, &error.to_string());
             }
         }
         self.lines.clear();
         self.anomalies = 0;
-    }
-
-    fn lose(&mut self, anomalies: u64) {
-        self.unsaid = self.unsaid.saturating_add(anomalies);
-        self.monitor.audit_lost(anomalies);
     }
 
     /// A log that fails for every anomaly does not fill the other log.

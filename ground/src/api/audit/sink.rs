@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,8 @@ pub struct AuditError {
 /// Where the lines go.
 #[derive(Debug)]
 pub(super) enum Sink {
-    Stdout,
+    /// Standard output past its lock, which the program may hold for as long as it runs.
+    Stdout(File),
     Files(Files),
     /// What a test holds the other end of.
     #[cfg(test)]
@@ -43,7 +45,7 @@ impl Sink {
     pub(super) fn open(config: &ApiConfig) -> io::Result<Self> {
         let path = &config.audit_file;
         if path.as_os_str().is_empty() {
-            return Ok(Self::Stdout);
+            return Ok(Self::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into()));
         }
         let max_bytes = u64::from(config.audit_file_mib) << 20;
         let mut files =
@@ -55,11 +57,7 @@ impl Sink {
     /// Writes whole lines.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
-            Self::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(lines)?;
-                out.flush()
-            }
+            Self::Stdout(out) => out.write_all(lines),
             Self::Files(files) => files.write(lines),
             #[cfg(test)]
             Self::Pipe(pipe) => pipe.write_all(lines),

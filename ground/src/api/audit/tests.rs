@@ -197,3 +197,15 @@ fn a_reader_that_has_gone_costs_lines_and_nothing_else() {
     drop(log);
     assert_eq!(metric(&monitor, "cabinwatch_serve_audit_lost_total"), 1);
 }
+
+/// The program holds it while it serves.
+#[test]
+fn standard_output_is_written_past_its_lock() {
+    let held = std::io::stdout().lock();
+    let monitor = Monitor::default();
+    let log = AuditLog::open(&ApiConfig::default(), &monitor).expect("a log");
+    log.handle().write(Source::new().anomaly());
+    drop(log);
+    assert_eq!(metric(&monitor, "cabinwatch_serve_audit_lines_total"), 1);
+    drop(held);
+}
