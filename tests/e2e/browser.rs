@@ -17,7 +17,7 @@ use serde_json::json;
 /// What a page and everything it needs may weigh, nothing of it packed.
 const MOST_BYTES: u64 = 200_000;
 /// Long enough to log in before the faults begin, also where chromium takes its time.
-const DEMO_SECONDS: u32 = 75;
+const DEMO_SECONDS: u32 = 110;
 
 /// The dashboard in a browser, and the ground that it shows.
 struct Watch {
