@@ -46,8 +46,7 @@ class Client:
         connection.endheaders(request.body)
         response = connection.getresponse()
         answer = Answer(response.status, response.read())
-        # Today's scorer ends the connection when it breaks, and `serve` when it refuses a request whose body it has not
-        # read; neither says so.
-        if answer.status not in (200, 422):
+        # Today's scorer ends the connection when it breaks, and does not say so.
+        if answer.status >= 500:
             connection.close()
         return answer

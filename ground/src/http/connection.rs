@@ -19,6 +19,7 @@ use tower::Service;
 
 use super::Stop;
 use super::linger::Lingering;
+use super::taken::Taken;
 
 /// What clients can make a server hold. What a request's body may be is for its handler to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +71,11 @@ async fn requests(
     limits: &Limits,
     mut stop: Stop,
 ) {
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (mut request, rest) = Taken::watch(request);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().call(request)
+        let answer = router.clone().call(request);
+        async move { answer.await.map(|response| rest.told_in(response)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

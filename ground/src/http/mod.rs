@@ -5,6 +5,7 @@ mod connection;
 mod linger;
 mod server;
 mod stop;
+mod taken;
 
 pub(crate) use answer::json;
 pub(crate) use connection::Limits;

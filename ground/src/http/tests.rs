@@ -135,6 +135,34 @@ fn a_body_that_is_refused_unread_does_not_cost_the_client_its_answer() {
     assert!(rest(&mut stream).ends_with("too large"));
 }
 
+/// A client that is not told sends its next request into a connection that ends.
+#[test]
+fn a_client_whose_body_was_not_taken_is_told_that_the_connection_ends() {
+    let refuses = Router::new().route("/", post(async || (StatusCode::FORBIDDEN, "no")));
+    let server = serve(LIMITS, refuses);
+    let mut stream = connect(&server);
+    send(&mut stream, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n");
+    let answer = rest(&mut stream);
+    assert!(answer.contains("\r\nconnection: close\r\n") && answer.ends_with("no"), "{answer}");
+}
+
+#[test]
+fn a_connection_goes_on_after_a_body_that_was_taken() {
+    let takes = Router::new().route("/", post(async |body: String| body));
+    let server = serve(LIMITS, takes);
+    let mut stream = connect(&server);
+    for framed in [
+        &b"Content-Length: 4\r\n\r\ntake"[..],
+        b"Transfer-Encoding: chunked\r\n\r\n4\r\ntake\r\n0\r\n\r\n",
+        b"Content-Length: 4\r\n\r\ntake",
+    ] {
+        send(&mut stream, b"POST / HTTP/1.1\r\nHost: x\r\n");
+        send(&mut stream, framed);
+        let answer = answer(&mut stream, 4);
+        assert!(answer.ends_with("take") && !answer.contains("connection: close"), "{answer}");
+    }
+}
+
 /// Says when it is dropped.
 struct Held(mpsc::Sender<()>);
 
