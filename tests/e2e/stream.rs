@@ -1,6 +1,7 @@
 //! Telemetry that is made up, a model trained on it, `serve`, and `stream`: each the real program.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -48,6 +49,13 @@ impl Desk {
         let mut command = ground(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--model-dir"]);
         command.arg(self.path("model")).arg("--config").arg(self.path("serve.toml")).env(KEY_VARIABLE, KEY);
         Process::new(command, &self.path("serve.log")).ready_when_it_listens(self.port)
+    }
+
+    /// Stands in for the server until somebody has called and been cut off.
+    fn hangs_up_once(&self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the server is away");
+        listener.set_nonblocking(true).expect("set");
+        eventually("a call", Duration::from_secs(60), || listener.accept().ok());
     }
 
     fn stream(&self, scheme: &str, more: &[&str]) -> Command {
@@ -100,6 +108,7 @@ fn a_server_that_is_killed_and_comes_back_is_told_of_and_costs_no_event_its_verd
     };
     has_found(&serve, 3);
     serve.kill();
+    desk.hangs_up_once();
     let before = anomalies(&serve.said());
     serve.start();
     has_found(&serve, before + 3);

@@ -36,8 +36,13 @@ pub(super) struct Sender<'a> {
 
 /// What one attempt leads to.
 enum Next {
+    /// It has its answer.
     Event,
-    Again,
+    /// The server named a time to come back.
+    HeldBack,
+    /// There was no answer, but there may be one later.
+    Later,
+    /// There will be none.
     Nothing,
 }
 
@@ -105,7 +110,9 @@ impl<'a> Sender<'a> {
                 }
             };
             if !self.wait_until(job.due) {
-                self.count().left_out += u64::from(job.due <= Instant::now());
+                if job.due <= Instant::now() {
+                    self.leave_out();
+                }
                 break;
             }
             self.send(job, &body);
@@ -113,29 +120,40 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Sends one event, again and again while there is hope.
-    fn send(&self, job: Job, body: &[u8]) {
-        let mut pause = FIRST_PAUSE;
-        let mut was_tried = false;
-        loop {
-            let hold = *lock(&self.hold);
-            if !self.wait_until(hold) {
-                let mut tally = self.count();
-                *if was_tried { &mut tally.unanswered } else { &mut tally.left_out } += 1;
-                return;
-            }
-            match self.attempt(job, body, &mut pause) {
-                Next::Event => return,
-                Next::Again => was_tried = true,
-                Next::Nothing => {
-                    self.count().unanswered += 1;
-                    return;
-                }
-            }
+    /// Counts an event that was due and never tried. Whoever stops it wants nothing more, so nothing is left out then.
+    fn leave_out(&self) {
+        if !self.stop.load(Ordering::Relaxed) {
+            self.count().left_out += 1;
         }
     }
 
-    fn attempt(&self, job: Job, body: &[u8], pause: &mut Duration) -> Next {
+    /// Sends one event, again and again while there is hope.
+    fn send(&self, job: Job, body: &[u8]) {
+        if !self.wait_until(self.held_until()) {
+            return self.leave_out();
+        }
+        let mut pause = FIRST_PAUSE;
+        let mut is_last = false;
+        loop {
+            match self.attempt(job, body) {
+                Next::Event => return,
+                Next::HeldBack if !is_last && self.wait_until(self.held_until()) => {}
+                Next::Later if !is_last => {
+                    // Where it ends while the event waits, the server may be back by now: one more try.
+                    is_last = !self.wait_until(self.held_until().max(Instant::now() + pause));
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Next::HeldBack | Next::Later | Next::Nothing => break,
+            }
+        }
+        self.count().unanswered += 1;
+    }
+
+    fn held_until(&self) -> Instant {
+        *lock(&self.hold)
+    }
+
+    fn attempt(&self, job: Job, body: &[u8]) -> Next {
         let asked = Instant::now();
         match self.client.send(body) {
             Ok(Answer::Verdict { is_anomaly }) => {
@@ -156,13 +174,13 @@ impl<'a> Sender<'a> {
                 let until = Instant::now() + hold;
                 let mut latest = lock(&self.hold);
                 *latest = until.max(*latest);
-                Next::Again
+                Next::HeldBack
             }
-            Err(failure) => self.after(&failure, pause),
+            Err(failure) => self.after(&failure),
         }
     }
 
-    fn after(&self, failure: &Failure, pause: &mut Duration) -> Next {
+    fn after(&self, failure: &Failure) -> Next {
         let mut tally = self.count();
         tally.failed(failure);
         let why = if failure.kind.passes() {
@@ -178,10 +196,7 @@ impl<'a> Sender<'a> {
             self.is_over.store(true, Ordering::Relaxed);
             return Next::Nothing;
         }
-        drop(tally);
-        self.wait_until(Instant::now() + *pause);
-        *pause = (*pause * 2).min(LONGEST_PAUSE);
-        Next::Again
+        Next::Later
     }
 
     fn goes_on(&self) -> bool {
