@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cabinwatch_tests::markdown::{Block, blocks};
 use cabinwatch_tests::program::{Ended, agent, ground};
 
 fn root() -> PathBuf {
@@ -17,18 +18,15 @@ fn read(name: &str) -> String {
 /// The lines of the fenced `sh` blocks, and every `code span` on one line.
 fn commands(markdown: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let mut fence: Option<&str> = None;
-    for line in markdown.lines() {
-        match (fence, line.strip_prefix("```")) {
-            (None, Some(language)) => fence = Some(language),
-            (Some(_), Some(_)) => fence = None,
+    for Block { language, lines } in blocks(markdown) {
+        match language.as_deref() {
             // A backslash at the end goes on with the next line.
-            (Some("sh"), None) => match found.last_mut().filter(|last| last.ends_with('\\')) {
-                Some(last) => *last = format!("{} {}", last.trim_end_matches('\\'), line.trim()),
-                None => found.push(line.trim().to_owned()),
-            },
-            (Some(_), None) => {}
-            (None, None) => found.extend(line.split('`').skip(1).step_by(2).map(str::to_owned)),
+            Some("sh") => {
+                found.extend(lines.join("\n").replace("\\\n", " ").lines().map(str::trim).map(str::to_owned))
+            }
+            Some(_) => {}
+            None => found
+                .extend(lines.iter().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned)),
         }
     }
     found

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use cabinwatch_tests::broker::free_port;
+use cabinwatch_tests::markdown::{Block, blocks};
 use cabinwatch_tests::program::{Ended, built, without_settings};
 
 const SECTION: &str = "## The first ten minutes";
@@ -16,7 +17,6 @@ const PORT: &str = "8000";
 const MARK: &str = "\u{1}";
 
 /// A block to type, and what it shows.
-#[derive(Default)]
 struct Step {
     script: String,
     shows: Vec<String>,
@@ -28,27 +28,11 @@ fn steps(document: &str) -> Vec<Step> {
     let (_, section) = text.split_once(SECTION).unwrap_or_else(|| panic!("{document} has no `{SECTION}`"));
     let section = section.split("\n## ").next().unwrap_or_default();
     let mut steps: Vec<Step> = Vec::new();
-    let mut fence = None;
-    for line in section.lines() {
-        match (fence, line.strip_prefix("```")) {
-            (None, Some(language)) => {
-                fence = Some(language);
-                if language == "sh" {
-                    steps.push(Step::default());
-                }
-            }
-            (Some(_), Some(_)) => fence = None,
-            (Some("sh"), None) => {
-                let step = steps.last_mut().expect("begun with the fence");
-                step.script.push_str(line);
-                step.script.push('\n');
-            }
-            (Some("text"), None) => {
-                steps
-                    .last_mut()
-                    .expect("a text block shows what a command printed")
-                    .shows
-                    .push(line.to_owned());
+    for Block { language, lines } in blocks(section) {
+        match language.as_deref() {
+            Some("sh") => steps.push(Step { script: lines.join("\n") + "\n", shows: Vec::new() }),
+            Some("text") => {
+                steps.last_mut().expect("a text block shows what a command printed").shows = lines;
             }
             _ => {}
         }

@@ -23,6 +23,7 @@ pub mod flight_day;
 pub mod ground;
 pub mod hdfs;
 pub mod link_budget;
+pub mod markdown;
 pub mod metrics;
 pub mod mosquitto;
 pub mod mqtt;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -14,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::refusal::Refusal;
 use crate::operations::Operated;
-use crate::operations::exposition::{labelled, plain, resident_memory_bytes};
+use crate::operations::exposition::{build_info, labelled, plain, resident_memory_bytes, text};
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,9 +147,7 @@ impl Operated for Monitor {
             self.0.event_seconds.clone(),
         );
         registry.register_collector(Box::new(Collector(self.clone())));
-        let mut text = String::new();
-        encode(&mut text, &registry)?;
-        Ok(text)
+        text(&registry)
     }
 }
 
@@ -185,10 +182,6 @@ impl prometheus_client::collector::Collector for Collector {
         ] {
             plain(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
-        let version = [("version", env!("CARGO_PKG_VERSION"))];
-        let build = ConstGauge::new(1_u64);
-        let mut family =
-            encoder.encode_descriptor("build_info", "The release that runs", None, build.metric_type())?;
-        build.encode(family.encode_family(&version)?)
+        build_info(&mut encoder)
     }
 }

@@ -175,3 +175,6 @@ async fn refresh(api: Arc<Api>, certificate: Option<Arc<Certificate>>) {
         .await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,19 +119,16 @@ async fn fleet(
     Extension(viewer): Extension<Viewer>,
     headers: HeaderMap,
     uri: Uri,
-) -> Response {
-    let parameters = match Parameters::read(uri.query().unwrap_or_default()) {
-        Ok(parameters) => parameters,
-        Err(why) => return wrong_address(&headers, Some(&viewer), why),
-    };
+) -> Result<Response, Response> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default());
+    let parameters = parameters.map_err(|why| wrong_address(&headers, Some(&viewer), why))?;
     let question = Question::Fleet { period: parameters.period, votes: parameters.votes };
-    let sheet = match service.desk.ask(&question).await {
-        Ok(sheet) => sheet,
-        Err(why) => return no_answer(&headers, &viewer, why),
+    let sheet = service.desk.ask(&question).await.map_err(|why| no_answer(&headers, &viewer, why))?;
+    let Answer::Fleet(facts) = &*sheet.answer else {
+        return Err(no_answer(&headers, &viewer, NoAnswer::Failed));
     };
-    let Answer::Fleet(facts) = &*sheet.answer else { return no_answer(&headers, &viewer, NoAnswer::Failed) };
     let frame = Frame::live(&headers, &viewer, "Fleet", &sheet, (service.clock)());
-    pages::fleet(frame, facts, &parameters)
+    Ok(pages::fleet(frame, facts, &parameters))
 }
 
 async fn aircraft(
@@ -140,26 +137,18 @@ async fn aircraft(
     Path(tail): Path<String>,
     headers: HeaderMap,
     uri: Uri,
-) -> Response {
-    let parameters = match Parameters::read(uri.query().unwrap_or_default()) {
-        Ok(parameters) => parameters,
-        Err(why) => return wrong_address(&headers, Some(&viewer), why),
-    };
-    let Ok(tail) = tail.parse::<Tail>() else { return no_such_aircraft(&headers, &viewer) };
+) -> Result<Response, Response> {
+    let parameters = Parameters::read(uri.query().unwrap_or_default());
+    let parameters = parameters.map_err(|why| wrong_address(&headers, Some(&viewer), why))?;
+    let tail: Tail = tail.parse().map_err(|_| no_such_aircraft(&headers, &viewer))?;
     let asked = both(&service.desk, &tail, &parameters).await;
-    let (fleet, own) = match asked {
-        Ok(sheets) => sheets,
-        Err(why) => return no_answer(&headers, &viewer, why),
+    let (fleet, own) = asked.map_err(|why| no_answer(&headers, &viewer, why))?;
+    let (Answer::Fleet(fleet_facts), Answer::Aircraft(Some(facts))) = (&*fleet.answer, &*own.answer) else {
+        return Err(no_such_aircraft(&headers, &viewer));
     };
-    match (&*fleet.answer, &*own.answer) {
-        (Answer::Fleet(fleet_facts), Answer::Aircraft(Some(facts))) => {
-            let older = if fleet.read < own.read { &fleet } else { &own };
-            let frame =
-                Frame::live(&headers, &viewer, tail.as_str(), older, (service.clock)()).of_tail(&tail);
-            pages::aircraft(frame, &tail, fleet_facts, facts, &parameters)
-        }
-        _ => no_such_aircraft(&headers, &viewer),
-    }
+    let older = if fleet.read < own.read { &fleet } else { &own };
+    let frame = Frame::live(&headers, &viewer, tail.as_str(), older, (service.clock)()).of_tail(&tail);
+    Ok(pages::aircraft(frame, &tail, fleet_facts, facts, &parameters))
 }
 
 /// What the fleet's page shows of it, and what only its own does.
@@ -176,23 +165,17 @@ async fn anomaly(
     Path((tail, at)): Path<(String, String)>,
     headers: HeaderMap,
     uri: Uri,
-) -> Response {
-    let id = match anomaly_id(&tail, &at, uri.query().unwrap_or_default()) {
-        Ok(id) => id,
-        Err(why) => return wrong_address(&headers, Some(&viewer), why),
+) -> Result<Response, Response> {
+    let id = anomaly_id(&tail, &at, uri.query().unwrap_or_default());
+    let id = id.map_err(|why| wrong_address(&headers, Some(&viewer), why))?;
+    let asked = service.desk.ask(&Question::Anomaly(id.clone())).await;
+    let sheet = asked.map_err(|why| no_answer(&headers, &viewer, why))?;
+    let Answer::Anomaly(Some(facts)) = &*sheet.answer else {
+        return Err(no_such_anomaly(&headers, &viewer, &id));
     };
-    let sheet = match service.desk.ask(&Question::Anomaly(id.clone())).await {
-        Ok(sheet) => sheet,
-        Err(why) => return no_answer(&headers, &viewer, why),
-    };
-    match &*sheet.answer {
-        Answer::Anomaly(Some(facts)) => {
-            let title = format!("{} on {}", super::words::fault(facts.episode.key()), id.tail);
-            let frame = Frame::live(&headers, &viewer, &title, &sheet, (service.clock)()).of_tail(&id.tail);
-            pages::anomaly(frame, facts, id.votes)
-        }
-        _ => no_such_anomaly(&headers, &viewer, &id),
-    }
+    let title = format!("{} on {}", super::words::fault(facts.episode.key()), id.tail);
+    let frame = Frame::live(&headers, &viewer, &title, &sheet, (service.clock)()).of_tail(&id.tail);
+    Ok(pages::anomaly(frame, facts, id.votes))
 }
 
 fn anomaly_id(tail: &str, at: &str, query: &str) -> Result<AnomalyId, String> {

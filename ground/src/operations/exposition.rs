@@ -62,8 +62,13 @@ pub(super) fn ingest(monitor: &Monitor) -> Result<String, fmt::Error> {
     registry.register("group_messages", "Messages stored in one group", group_messages);
     registry.register("store_duration_seconds", "Time to store one group, or to fail to", store_seconds);
     registry.register_collector(Box::new(Collector(monitor.snapshot())));
+    text(&registry)
+}
+
+/// Metrics in the OpenMetrics text format.
+pub(crate) fn text(registry: &Registry) -> Result<String, fmt::Error> {
     let mut text = String::new();
-    encode(&mut text, &registry)?;
+    encode(&mut text, registry)?;
     Ok(text)
 }
 
@@ -95,11 +100,7 @@ impl prometheus_client::collector::Collector for Collector {
         for (name, help, value) in gauges(standing) {
             plain(&mut encoder, name, help, &ConstGauge::new(value))?;
         }
-        let version = [("version", env!("CARGO_PKG_VERSION"))];
-        let build = ConstGauge::new(1_u64);
-        let mut family =
-            encoder.encode_descriptor("build_info", "The release that runs", None, build.metric_type())?;
-        build.encode(family.encode_family(&version)?)
+        build_info(&mut encoder)
     }
 }
 
@@ -172,6 +173,15 @@ pub(crate) fn labelled(
         ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
+}
+
+/// Which release runs.
+pub(crate) fn build_info(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    let build = ConstGauge::new(1_u64);
+    let kind = build.metric_type();
+    let mut family = encoder.encode_descriptor("build_info", "The release that runs", None, kind)?;
+    build.encode(family.encode_family(&version)?)
 }
 
 /// What the system says; 0 where it says nothing.
