@@ -135,16 +135,20 @@ impl Batch {
         let mut piece = Vec::new();
         let body = self.body.clone();
         let at = Timestamp::now();
-        for line in lines(body.get(self.read..).unwrap_or_default()).take(PIECE_LINES) {
+        let mut answered = 0;
+        for line in lines(body.get(self.read..).unwrap_or_default()) {
             self.read += line.len();
             self.line += 1;
-            if !is_blank(line) {
-                self.answer(line, at, &mut piece);
+            if is_blank(line) {
+                continue;
+            }
+            self.answer(line, at, &mut piece);
+            answered += 1;
+            if answered == PIECE_LINES {
+                break;
             }
         }
-        let is_done = self.read >= body.len();
-        // Blank lines only: an empty piece would end the answer.
-        if piece.is_empty() && !is_done { self.next_piece() } else { piece }
+        piece
     }
 
     fn answer(&self, line: &[u8], at: Timestamp, piece: &mut Vec<u8>) {

@@ -237,7 +237,9 @@ fn a_long_batch_keeps_its_order_over_all_pieces() {
     let lines = desk.post("/events", line.repeat(500)).lines();
     assert_eq!(lines.len(), 500);
     assert!((0..).zip(&lines).all(|(index, line)| line["line"] == 1 + index * 301));
-    assert_eq!(desk.post("/events", "\n \n\r\n").text, "", "no event, no line");
+    for blank in ["\n \n\r\n".to_owned(), "\n".repeat(4 << 20)] {
+        assert_eq!(desk.post("/events", blank).text, "", "no event, no line");
+    }
 }
 
 #[test]
