@@ -25,6 +25,7 @@ use super::refusal::Refusal;
 use super::schema::{BatchLine, Detail};
 use super::score::Api;
 use super::verdict::Verdict;
+use crate::config::ApiConfig;
 use crate::telemetry::{self, Scorer};
 
 /// Batches at a time. Each holds its whole body.
@@ -53,7 +54,7 @@ const LINE_TYPES: [&str; 4] =
         (status = 400, description = "The body broke off", body = Detail),
         (status = 403, description = "No key, or a wrong one; the body was not read", body = Detail),
         (status = 408, description = "The body did not arrive in time", body = Detail),
-        (status = 413, description = "The body has too many bytes or lines; nothing was scored", body = Detail),
+        (status = 413, description = "The body has too many bytes or lines, or a line is too long; nothing was scored", body = Detail),
         (status = 415, description = "The body is declared as something else than lines of JSON", body = Detail),
         (status = 429, description = "Too many events for this key; nothing was scored", body = Detail,
             headers(("Retry-After" = u64, description = "Seconds to wait"))),
@@ -81,12 +82,7 @@ async fn answer(api: Arc<Api>, request: Request) -> Result<Response, Refusal> {
     let room = room.ok().and_then(Result::ok).ok_or(Refusal::Busy)?;
     let bytes = usize::try_from(api.config.max_batch_bytes).unwrap_or(usize::MAX);
     let body = body::read(body, BodyLimit { bytes, time }).await?;
-    let most = api.config.max_batch_events;
-    let events = u32::try_from(lines(&body).filter(|line| !is_blank(line)).count()).unwrap_or(u32::MAX);
-    if events > most {
-        return Err(Refusal::TooManyLines(most));
-    }
-    caller.take(events)?;
+    caller.take(count(&body, &api.config)?)?;
     let scorer = api.models.current().ok_or(Refusal::NoModel)?;
     let key = caller.name.clone();
     let batch = Batch { api, scorer, key, body, read: 0, line: 0, _room: room };
@@ -164,6 +160,22 @@ impl Batch {
             }
         }
     }
+}
+
+/// How many events there are, if they are not too many and none is too long.
+fn count(body: &[u8], config: &ApiConfig) -> Result<u32, Refusal> {
+    let longest = usize::try_from(config.max_event_bytes).unwrap_or(usize::MAX);
+    let mut events = 0;
+    for line in lines(body).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+        events += 1;
+        if events > config.max_batch_events {
+            return Err(Refusal::TooManyLines(config.max_batch_events));
+        }
+        if line.len() > longest {
+            return Err(Refusal::LongLine(longest));
+        }
+    }
+    Ok(events)
 }
 
 fn append(line: &impl Serialize, piece: &mut Vec<u8>) {

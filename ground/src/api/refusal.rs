@@ -22,6 +22,8 @@ pub(super) enum Refusal {
     TooManyBytes(usize),
     /// The body has more lines than this.
     TooManyLines(u32),
+    /// A line of the body has more bytes than this.
+    LongLine(usize),
     /// The body is no NDJSON.
     NotLines,
     /// The body did not arrive in time.
@@ -54,7 +56,7 @@ impl Refusal {
             Self::TooFast(_) => 1,
             Self::Busy => 2,
             Self::NoModel => 3,
-            Self::TooManyBytes(_) | Self::TooManyLines(_) => 4,
+            Self::TooManyBytes(_) | Self::TooManyLines(_) | Self::LongLine(_) => 4,
             Self::NotLines => 5,
             Self::TooSlow | Self::Broken => 6,
             Self::NotFound | Self::MethodNotAllowed => 7,
@@ -66,7 +68,9 @@ impl Refusal {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::NoModel => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooManyBytes(_) | Self::TooManyLines(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooManyBytes(_) | Self::TooManyLines(_) | Self::LongLine(_) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::NotLines => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
@@ -83,6 +87,7 @@ impl Refusal {
             Self::NoModel => "Model not loaded".to_owned(),
             Self::TooManyBytes(limit) => format!("The body has more than {limit} bytes"),
             Self::TooManyLines(limit) => format!("The body has more than {limit} lines"),
+            Self::LongLine(limit) => format!("A line has more than {limit} bytes"),
             Self::NotLines => {
                 "The body must be one event a line, with Content-Type: application/x-ndjson".to_owned()
             }

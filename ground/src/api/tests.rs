@@ -248,6 +248,8 @@ fn a_batch_has_most_lines_and_a_type() {
     let lines = |count| format!("{}\n", normal()).repeat(count);
     assert_eq!(desk.post("/events", lines(3)).lines().len(), 3);
     assert!(desk.post("/events", lines(4)).refused(StatusCode::PAYLOAD_TOO_LARGE).contains("3 lines"));
+    let long = format!("{}\n{{\"x\":\"{}\"}}", normal(), "x".repeat(64 << 10));
+    assert!(desk.post("/events", long).refused(StatusCode::PAYLOAD_TOO_LARGE).contains("65536 bytes"));
     let request =
         Request::post("/events").header("X-API-Key", KEY).header("Content-Type", "application/json");
     let answer = desk.ask(request.body(lines(1).into()).expect("a request"));

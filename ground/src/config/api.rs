@@ -28,7 +28,7 @@ pub struct ApiConfig {
     pub max_connections: u32,
     /// Events a key may have scored in a second.
     pub events_per_second: u32,
-    /// Largest body of `POST /event`, in bytes.
+    /// Largest body of `POST /event`, and longest line of `POST /events`, in bytes.
     pub max_event_bytes: u32,
     /// Largest body of `POST /events`, in bytes.
     pub max_batch_bytes: u32,
