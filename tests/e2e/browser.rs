@@ -38,6 +38,7 @@ fn an_anomaly_appears_on_the_open_page_and_leads_to_its_reasons() {
     let mut watch = Watch::start();
     let [(_, sudden), _] = Demo::FAULTS;
 
+    watch.demo.pause();
     watch.log_in();
     watch.see_it_appear(sudden);
     watch.follow_it_by_keyboard(sudden);
@@ -111,6 +112,7 @@ impl Watch {
         let link = link_to(fault);
         assert_eq!(self.browser.count(&link), 0, "the demo was faster than the browser");
         let _ = self.browser.value("window.neverLeft = true");
+        self.demo.go_on();
         self.browser.wait_until("the anomaly to appear", |browser| browser.count(&link) > 0);
         assert_eq!(self.browser.value("window.neverLeft"), true, "the page was loaded anew");
         self.take("fleet.png");

@@ -23,6 +23,8 @@ use tempfile::TempDir;
 
 const TAIL: &str = "TC-DSK";
 const LIMIT: Duration = Duration::from_secs(180);
+/// What a busy machine takes now and then for one datagram; far less than an outage lasts.
+const NOT_KEPT_WAITING: Duration = Duration::from_secs(30);
 const MIB: u64 = 1 << 20;
 
 /// A broker, a ground, and a folder for one aircraft.
@@ -211,7 +213,7 @@ fn a_file_system_that_turns_read_only_neither_ends_the_agent_nor_makes_it_lie() 
     let aircraft = &mut fleet.aircraft[0];
     let slowest = shout(aircraft, 5000);
     println!("the slowest sender waited {slowest:?}");
-    assert!(slowest < Duration::from_secs(10), "senders are not kept waiting: {slowest:?}");
+    assert!(slowest < NOT_KEPT_WAITING, "senders are not kept waiting: {slowest:?}");
     aircraft.agent.assert_runs();
     // The kernel may still call the file system writable; the agent knows better.
     eventually("status to tell", LIMIT, || {
@@ -253,7 +255,7 @@ fn while_every_write_fails_events_are_counted_and_told_when_it_works_again() {
                 aircraft.agent.said().contains("nothing can be written").then_some(())
             });
             let slowest = shout_nothing_new(aircraft);
-            assert!(slowest < Duration::from_secs(5), "senders are not kept waiting: {slowest:?}");
+            assert!(slowest < NOT_KEPT_WAITING, "senders are not kept waiting: {slowest:?}");
             aircraft.agent.assert_runs();
             disk.set(Faults::default());
             eventually("writing to work again", LIMIT, || {

@@ -77,11 +77,12 @@ fn what_is_sent_is_scored_logged_and_summed_up_by_what_was_known_of_it() {
     let desk = Desk::new();
     let mut serve = desk.serve("");
     serve.start();
-    let said = Ended::well(&mut desk.stream("http", &["--rate", "300", "--for", "3s", "--json"]));
+    // Long enough for a machine that stands still for seconds.
+    let said = Ended::well(&mut desk.stream("http", &["--rate", "100", "--for", "15s", "--json"]));
     let summary: Value = serde_json::from_str(&said).expect("JSON");
     let events = &summary["events"];
     let count = |value: &Value| value.as_u64().expect("a count");
-    assert_eq!(count(&events["answered"]) + count(&events["left_out"]), 900, "{summary}");
+    assert_eq!(count(&events["answered"]) + count(&events["left_out"]), 1500, "{summary}");
     let [replayed, unexpected] = ["replayed", "unexpected_port"].map(|kind| &summary["verdicts"][kind]);
     let share = |kind: &Value| {
         let (normal, anomaly) = (count(&kind["normal"]), count(&kind["anomaly"]));
@@ -132,8 +133,8 @@ fn certificates_are_checked() {
         desk.serve(&format!("[api]\ntls_certificate_file = {certificate:?}\ntls_key_file = {key:?}\n"));
     serve.start();
     let ours = authority.certificate_file(desk.folder.path());
+    Ended::well(desk.stream("https", &["--for", "10s"]).arg("--ca-file").arg(&ours));
     let seconds = ["--for", "1s", "--rate", "20"];
-    Ended::well(desk.stream("https", &seconds).arg("--ca-file").arg(&ours));
     let other = tempfile::tempdir().expect("a folder");
     let stranger = Authority::new("another authority").certificate_file(other.path());
     let said = Ended::badly(desk.stream("https", &seconds).arg("--ca-file").arg(&stranger), 1);

@@ -57,6 +57,16 @@ impl Demo {
         });
     }
 
+    /// Nothing happens in it until [`Self::go_on`].
+    pub fn pause(&self) {
+        self.process.freeze();
+    }
+
+    /// What was due meanwhile happens at once.
+    pub fn go_on(&self) {
+        self.process.thaw();
+    }
+
     /// Waits for its end; its summary and its mail.
     ///
     /// # Panics

@@ -4,10 +4,15 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::statvfs::statvfs;
 
 use crate::program::Ended;
+use crate::wait::eventually;
+
+/// Far above what it takes to fill so small a disk.
+const FILL_LIMIT: Duration = Duration::from_secs(60);
 
 /// A file system of its own in an image file, mounted in a folder.
 #[derive(Debug)]
@@ -53,10 +58,13 @@ impl Disk {
     pub fn fill(&self) {
         let junk = vec![0x5a; 4096];
         let mut file = File::options().create(true).append(true).open(self.junk()).expect("a file");
-        while file.write_all(&junk).is_ok() {}
-        // A failed sync is what a full disk may answer.
-        let _ = file.sync_all();
-        assert!(self.is_full(), "the disk is full");
+        eventually("the disk to be full", FILL_LIMIT, || {
+            while file.write_all(&junk).is_ok() {}
+            // A failed sync is what a full disk may answer.
+            let _ = file.sync_all();
+            // Meanwhile somebody may have freed a block.
+            self.is_full().then_some(())
+        });
     }
 
     /// Takes away what filled it.

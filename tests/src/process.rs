@@ -119,13 +119,26 @@ impl Process {
     /// # Panics
     /// When it does not end, ends with an error, panicked in its life, or does not run.
     pub fn stop(&mut self) {
-        self.assert_runs();
+        let what = format!("{} to heed SIGTERM", self.name());
+        eventually(&what, READY_LIMIT, || {
+            self.assert_runs();
+            self.heeds_a_stop().then_some(())
+        });
         self.signal(Signal::SIGTERM);
         let what = format!("{} to stop on SIGTERM", self.name());
         let status = eventually(&what, STOP_LIMIT, || self.child().try_wait().ok().flatten());
         self.running = None;
         self.assert_no_panic();
         assert!(status.success(), "{} ended with {status}:\n{}", self.name(), self.said());
+    }
+
+    /// Whether SIGTERM would not simply end it: a program that has just been started does not listen to it yet. Where the
+    /// kernel does not tell, it does.
+    fn heeds_a_stop(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_none_or(|mask| mask & (1 << (Signal::SIGTERM as u32 - 1)) != 0)
     }
 
     /// A task that panics need not end the program.

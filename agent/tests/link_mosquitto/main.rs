@@ -15,7 +15,7 @@ use cabinwatch_agent::pipeline::Input;
 use cabinwatch_shared::model::Cohort;
 use cabinwatch_shared::wire::{FrameSeq, LinkState, Topic};
 
-use rig::{Agent, DEADLINE, Ground, Mosquitto, frames, is_online};
+use rig::{Agent, DEADLINE, Ground, Mosquitto, frames, free_port, is_online};
 
 #[test]
 fn backlog_and_live_frames_arrive_and_the_acknowledgement_comes_back() {
@@ -32,9 +32,15 @@ fn backlog_and_live_frames_arrive_and_the_acknowledgement_comes_back() {
     assert_eq!((status.stream, status.newest), (agent.stream, FrameSeq(agent.written)));
     agent.write(2);
     let live = agent.written - 1..=agent.written;
-    assert!(ground.until_frames(live).iter().all(|frames| *frames == 1), "live frames go one by one");
-    let sizes = ground.until_frames(first..=agent.written - 2);
-    assert!(sizes.iter().any(|frames| *frames > 100), "a backlog goes many frames a message: {sizes:?}");
+    // The backlog waits for the acknowledgement for a while; on a busy machine it may be first all the same.
+    let messages = ground.until_frames(first..=agent.written);
+    let (live, backlog): (Vec<_>, Vec<_>) =
+        messages.iter().partition(|frames| frames.iter().any(|number| live.contains(number)));
+    assert!(live.iter().all(|frames| frames.len() == 1), "live frames go one by one: {live:?}");
+    assert!(
+        backlog.iter().any(|frames| frames.len() > 100),
+        "a backlog goes many frames a message: {backlog:?}"
+    );
     ground.commit(agent.stream, agent.written);
     agent.until_committed(agent.written);
     let stats = agent.link.as_ref().expect("running").stats().snapshot();
@@ -46,7 +52,8 @@ fn after_the_broker_was_killed_all_that_is_not_committed_arrives_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut broker = Mosquitto::open(folder.path());
     let ground = Ground::at(&broker);
-    let mut agent = Agent::start(folder.path(), broker.port, 50, |_| {});
+    // What comes before the ground listens again, comes again.
+    let mut agent = Agent::start(folder.path(), broker.port, 50, |config| config.link.resend_seconds = 2);
     let all = agent.written;
     ground.until_frames(1..=all);
     ground.commit(agent.stream, all - 20);
@@ -129,7 +136,7 @@ fn a_scheduled_contact_ends_when_all_is_committed_and_says_when_the_next_one_is_
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(!stats.snapshot().connected);
-    assert!(agent.stop() < Duration::from_secs(4), "the wait for the next contact is cut short");
+    assert!(agent.stop() < DEADLINE, "the wait for the next contact is cut short");
 }
 
 #[test]
@@ -139,11 +146,11 @@ fn between_contacts_a_new_alarm_is_a_reason_to_connect_and_the_same_one_again_is
     let ground = Ground::at(&broker);
     let mut agent = Agent::start(folder.path(), broker.port, 1, on_schedule);
     let contact = |agent: &Agent, frames: std::ops::RangeInclusive<u64>| {
-        let sizes = ground.until_frames(frames);
+        let messages = ground.until_frames(frames);
         ground.commit(agent.stream, agent.written);
         ground.until_state(|state| matches!(state, LinkState::Away { .. }));
         agent.until_committed(agent.written);
-        sizes
+        messages
     };
     contact(&agent, 1..=agent.written);
     agent.write_alarm(4);
@@ -152,8 +159,8 @@ fn between_contacts_a_new_alarm_is_a_reason_to_connect_and_the_same_one_again_is
     agent.write(1);
     agent.write_alarm(4);
     agent.write_alarm(5);
-    let sizes = contact(&agent, agent.written - 2..=agent.written);
-    assert_eq!(sizes, [3], "all that gathered comes in one message");
+    let messages = contact(&agent, agent.written - 2..=agent.written);
+    assert_eq!(messages.len(), 1, "all that gathered comes in one message: {messages:?}");
 }
 
 #[test]
@@ -193,7 +200,7 @@ fn a_stopping_agent_says_offline() {
     let ground = Ground::at(&broker);
     let agent = Agent::start(folder.path(), broker.port, 0, |_| {});
     ground.until_state(is_online);
-    assert!(agent.stop() < Duration::from_secs(4), "the farewell is bounded");
+    assert!(agent.stop() < DEADLINE, "the farewell is bounded");
     ground.until_state(|state| *state == LinkState::Offline);
 }
 
@@ -214,11 +221,11 @@ fn an_agent_that_stops_with_its_hands_full_says_offline_all_the_same() {
 #[test]
 fn without_a_broker_the_agent_stops_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    let probe = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = probe.local_addr().expect("an address").port();
-    drop(probe);
-    let agent = Agent::start(folder.path(), port, 3, |_| {});
-    assert!(agent.stop() < Duration::from_secs(4), "the wait for the next try is cut short");
+    let agent = Agent::start(folder.path(), free_port(), 3, |config| {
+        let hour = 3_600_000;
+        (config.link.backoff_min_millis, config.link.backoff_max_millis) = (hour, hour);
+    });
+    assert!(agent.stop() < DEADLINE, "the wait for the next try is cut short");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,25 @@ use cabinwatch_shared::wire::{
 };
 use rumqttc::{Broker, Client, Event, Incoming, MqttOptions, PublishOptions, QoS};
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
+/// Far above what anything takes on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 pub(crate) const NOW: UnixSeconds = UnixSeconds(1_795_248_600);
+
+/// Ports below those that the system gives to outgoing connections: a client that calls a broker that is down could
+/// otherwise be given its very port.
+const PORTS: Range<u16> = 10_000..15_000;
+static PORTS_GIVEN: AtomicU16 = AtomicU16::new(0);
+
+/// A port that nothing listens on, and that no other test of this process gets.
+pub(crate) fn free_port() -> u16 {
+    let count = PORTS.end - PORTS.start;
+    // Test processes that run side by side begin far apart.
+    let first = (std::process::id() * 7919 % u32::from(count)) as u16;
+    (0..count)
+        .map(|_| PORTS.start + (first + PORTS_GIVEN.fetch_add(1, Ordering::Relaxed)) % count)
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("there is a free port")
+}
 
 /// A broker of the test's own. Dropping it kills it.
 pub(crate) struct Mosquitto {
@@ -34,9 +52,7 @@ pub(crate) struct Mosquitto {
 
 impl Mosquitto {
     pub(crate) fn start(folder: &Path, settings: &str) -> Self {
-        let probe = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = probe.local_addr().expect("an address").port();
-        drop(probe);
+        let port = free_port();
         let config = format!("listener {port} 127.0.0.1\npersistence false\n{settings}\n");
         fs::write(folder.join("mosquitto.conf"), config).expect("written");
         let mut broker = Self { folder: folder.to_owned(), port, child: spawn(folder) };
@@ -163,16 +179,16 @@ impl Ground {
         while !wanted(&LinkState::parse(&self.next("up/status")).expect("a status")) {}
     }
 
-    /// Reads messages until all these frames have come.
-    pub(crate) fn until_frames(&self, numbers: std::ops::RangeInclusive<u64>) -> Vec<usize> {
+    /// Reads messages until all these frames have come; the frames of each.
+    pub(crate) fn until_frames(&self, numbers: RangeInclusive<u64>) -> Vec<Vec<u64>> {
         let mut missing: Vec<u64> = numbers.collect();
-        let mut sizes = Vec::new();
+        let mut messages = Vec::new();
         while !missing.is_empty() {
             let frames = frames(&self.next("up/frames"));
-            sizes.push(frames.len());
             missing.retain(|number| !frames.contains(number));
+            messages.push(frames);
         }
-        sizes
+        messages
     }
 }
 

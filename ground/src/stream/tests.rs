@@ -136,15 +136,22 @@ fn sent(plan: &Plan) -> Outcome {
     run(plan, &AtomicBool::new(false), |_, _| {}).expect("the file is good")
 }
 
+/// Sends until at least so many events are answered, however long that takes.
+fn sent_until(plan: Plan, answered: u64) -> Outcome {
+    let plan = Plan { duration: Duration::from_secs(3600), ..plan };
+    let stop = AtomicBool::new(false);
+    let show = |tally: &Tally, _| stop.store(tally.answered() >= answered, Ordering::SeqCst);
+    run(&plan, &stop, show).expect("the file is good")
+}
+
 #[test]
 fn rows_are_replayed_with_bytes_varied_and_ports_that_the_file_never_names() {
     let (desk, api) = (Desk::new(), Api::start(by_port));
-    let outcome = sent(&desk.plan(api.address, "test-key"));
+    let outcome = sent_until(desk.plan(api.address, "test-key"), 150);
     let received = api.received();
     let tally = &outcome.tally;
     assert_eq!(outcome.problem(), None);
     assert_eq!(tally.answered() as usize, received.len());
-    assert_eq!(tally.answered() + tally.left_out, 200, "each event of a second is sent or told of");
     let strange: Vec<i64> = received
         .iter()
         .map(|event| event["dest_port"].as_i64().expect("a port"))
@@ -157,7 +164,17 @@ fn rows_are_replayed_with_bytes_varied_and_ports_that_the_file_never_names() {
     let counts: HashSet<i64> =
         received.iter().map(|event| event["bytes_sent"].as_i64().expect("bytes")).collect();
     assert!(counts.iter().all(|bytes| (900..=1100).contains(bytes)) && counts.len() > 20, "{counts:?}");
-    assert_eq!(tally.passes, (received.len() as u64 - 1) / 50, "the file is begun anew at its end");
+    // The file is begun anew at its end. Each connection may hold a row that it no longer sends.
+    let passes = |rows: usize| (rows as u64 - 1) / 50;
+    assert!((passes(received.len())..=passes(received.len() + 2)).contains(&tally.passes), "{tally:?}");
+}
+
+#[test]
+fn each_event_of_the_time_is_sent_or_told_of() {
+    let (desk, api) = (Desk::new(), Api::start(by_port));
+    let tally = sent(&desk.plan(api.address, "test-key")).tally;
+    assert_eq!(tally.answered() as usize, api.received().len());
+    assert_eq!(tally.answered() + tally.left_out, 200);
 }
 
 #[test]
@@ -166,8 +183,7 @@ fn the_same_file_and_seed_give_the_same_events() {
     let events = |seed| {
         let api = Api::start(by_port);
         let one = NonZeroU16::MIN;
-        let plan = Plan { seed, connections: one, ..desk.plan(api.address, "test-key") };
-        sent(&plan);
+        sent_until(Plan { seed, connections: one, ..desk.plan(api.address, "test-key") }, 100);
         let mut received = api.received();
         received.truncate(100);
         received
@@ -185,15 +201,13 @@ fn an_event_that_is_held_back_is_sent_again_after_the_time_the_server_names() {
         by_port(number, event)
     }
     let (desk, api) = (Desk::new(), Api::start(busy_once));
-    let mut plan = desk.plan(api.address, "test-key");
-    (plan.duration, plan.connections) = (Duration::from_secs(2), NonZeroU16::MIN);
-    let outcome = sent(&plan);
+    let plan = Plan { connections: NonZeroU16::MIN, ..desk.plan(api.address, "test-key") };
+    let outcome = sent_until(plan, 10);
     let (tally, received) = (&outcome.tally, api.received());
     assert_eq!((tally.attempts.held_back, outcome.problem()), (1, None));
     assert_eq!(received[3], received[4], "the same event");
     assert_eq!(tally.answered() as usize, received.len() - 1);
     assert!(tally.left_out >= 150, "what was due meanwhile is not made up for: {}", tally.left_out);
-    assert_eq!(tally.answered() + tally.left_out, 400);
 }
 
 #[test]
@@ -205,7 +219,7 @@ fn refused_events_are_counted_by_status_and_the_first_one_is_quoted() {
         by_port(number, event)
     }
     let (desk, api) = (Desk::new(), Api::start(picky));
-    let outcome = sent(&desk.plan(api.address, "test-key"));
+    let outcome = sent_until(desk.plan(api.address, "test-key"), 20);
     let refused = outcome.tally.refused[&422];
     assert_eq!(refused, (api.received().len() as u64).div_ceil(2));
     let problem = outcome.problem().expect("somebody has to see to it");
@@ -284,7 +298,8 @@ fn what_answers_but_is_no_scoring_api_ends_it_with_a_reason() {
 fn a_share_of_nothing_leaves_every_port_as_it_is() {
     let (desk, api) = (Desk::new(), Api::start(by_port));
     let none = Share::new(0.0).expect("a share");
-    let outcome = sent(&Plan { unexpected_ports: none, ..desk.plan(api.address, "test-key") });
+    let plan = Plan { unexpected_ports: none, ..desk.plan(api.address, "test-key") };
+    let outcome = sent_until(plan, 50);
     assert_eq!(outcome.tally.unexpected, Verdicts::default());
     assert!(api.received().iter().all(|event| event["dest_port"] == 443));
     assert_eq!([-0.1, 1.1, f64::NAN].map(Share::new), [Err(BadShare); 3]);

@@ -107,7 +107,7 @@ fn an_aircraft_cannot_take_over_anothers_session() {
     let broker = FleetBroker::start(folder.path(), Identity::Certificates, &["TC-AAA", "TC-BBB"]);
     let mut aaa = Client::connect(&broker.access_by_hand("TC-AAA", "TC-AAA"));
     let mut bbb = Client::connect(&broker.access_by_hand("TC-BBB", "TC-AAA"));
-    assert!(broker.process.said().contains("as TC-BBB "), "{}", broker.process.said());
+    says("the broker", || broker.process.said(), "as TC-BBB ");
     assert!(bbb.publish("cabinwatch/v1/TC-BBB/up/status", b"", false) < 0x80);
     assert!(aaa.publish("cabinwatch/v1/TC-AAA/up/status", b"", false) < 0x80, "it was thrown out");
 }

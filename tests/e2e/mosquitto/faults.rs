@@ -69,6 +69,12 @@ fn a_broker_that_stops_in_order_keeps_what_a_lone_ingest_has_not_fetched() {
     says("the agent", || plane.agent.said(), "frames sent");
     // Neither the aircraft nor the broker's process is there any more: it is in the broker's file, or nowhere.
     plane.agent.stop();
+    // It has read to the connection's end.
+    let ended =
+        |line: &str| line.contains("TC-AAA") && (line.contains("disconnect") || line.contains("closed"));
+    eventually("the broker to have seen the aircraft leave", LIMIT, || {
+        broker.process.said().lines().any(ended).then_some(())
+    });
     broker.process.stop();
     broker.process.start();
     ground.ingest.start();

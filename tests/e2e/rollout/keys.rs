@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use cabinwatch_tests::program::Ended;
+use cabinwatch_tests::wait::eventually;
 
-use super::{Airline, TRIAL};
+use super::{Airline, LIMIT, TRIAL};
 
 fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
@@ -56,7 +57,7 @@ fn aircraft_follow_keys_that_hand_over_awake_or_asleep_and_believe_old_ones_no_m
         Ended::well(&mut airline.desk(&["retrain"]));
     }
     Ended::well(&mut airline.desk(&["publish"]));
-    cabinwatch_tests::wait::eventually("the thief's model to be refused", super::LIMIT, || {
+    eventually("the thief's model to be refused", LIMIT, || {
         let sql = "SELECT count(*) FROM model_reports WHERE tail = 'TC-AAA' AND outcome = 'untrusted'";
         (airline.ingest.number(sql).ok()? == 1).then_some(())
     });
@@ -73,6 +74,7 @@ fn aircraft_follow_keys_that_hand_over_awake_or_asleep_and_believe_old_ones_no_m
     // The broker kept the thief's for the one that slept, too.
     let sql = "SELECT sum(CASE tail WHEN 'TC-AAA' THEN 1 WHEN 'TC-BBB' THEN 10 ELSE 100 END) FROM model_reports \
                WHERE outcome = 'untrusted'";
+    eventually("the other's refusal", LIMIT, || (airline.ingest.number(sql).ok()? >= 11).then_some(()));
     assert_eq!(airline.ingest.number(sql).expect("the tables"), 11);
     let fourth = airline.release("fleet");
     [awake, asleep, new].into_iter().for_each(|plane| {

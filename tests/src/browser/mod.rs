@@ -118,7 +118,9 @@ impl Browser {
     #[must_use]
     pub fn value(&self, expression: &str) -> Value {
         let script = format!("return ({expression})");
-        let value = self.runtime.block_on(self.window().execute(&script, Vec::new()));
+        let evaluate = || self.runtime.block_on(self.window().execute(&script, Vec::new()));
+        // A page that is left just then breaks it off; the next one answers.
+        let value = evaluate().or_else(|_| evaluate());
         value.unwrap_or_else(|error| panic!("{expression}: {error}"))
     }
 
