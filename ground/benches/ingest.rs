@@ -107,6 +107,7 @@ fn batch(number: u32) -> Result<Batch> {
             stream: StreamId(7),
             stored: vec![SeqRange { first: seq, last: seq }],
             oldest: seq,
+            newest: seq,
             at: window.end(),
         });
     }

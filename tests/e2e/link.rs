@@ -85,6 +85,10 @@ fn a_day_without_a_link_stays_within_its_limits_and_the_losses_are_told() {
     // The stream's first frame was among those that went.
     assert_eq!((lost > 0, windows + lost), (true, 289 + 1));
     assert_eq!(stored.losses.keys().collect::<Vec<_>>(), ["outbox_count"]);
+    // With the connection the ground heard how far the backlog reaches.
+    let told = link.ground.number("SELECT newest FROM streams").expect("the tables can be read");
+    let waited = outbox["newest"].as_i64().expect("a number");
+    assert!(waited > 200 && told >= waited, "the ground heard of {told} frames, of {waited} that waited");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn commands(markdown: &str) -> Vec<String> {
         match language.as_deref() {
             // A backslash at the end goes on with the next line.
             Some("sh") => {
-                found.extend(lines.join("\n").replace("\\\n", " ").lines().map(str::trim).map(str::to_owned))
+                found.extend(lines.join("\n").replace("\\\n", " ").lines().map(str::trim).map(str::to_owned));
             }
             Some(_) => {}
             None => found

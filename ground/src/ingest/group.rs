@@ -45,6 +45,7 @@ struct OpenStream {
     /// What the group adds.
     stored: Ranges,
     oldest: FrameSeq,
+    newest: FrameSeq,
 }
 
 impl OpenStream {
@@ -86,6 +87,7 @@ impl<'a> Group<'a> {
             stream,
             stored: open.stored.to_vec(),
             oldest: open.oldest,
+            newest: open.newest,
             at: self.now,
         };
         self.batch.progress = self.streams.into_iter().map(progress).collect();
@@ -129,7 +131,11 @@ impl<'a> Group<'a> {
             }
             Err(error) => return self.set_aside(tail, None, Refusal::undecodable(&error), payload),
         };
-        let AgentStatus { release, model, stream, cohort, clock, .. } = status;
+        let AgentStatus { release, model, stream, oldest, newest, cohort, clock } = status;
+        if newest > MAX_SEQ {
+            let refusal = Refusal::nonsense(format!("frame {} is said to be the newest", newest.0));
+            return self.set_aside(tail, None, refusal, payload);
+        }
         if clock != ClockTrust::Trusted {
             tracing::warn!(%tail, clock = clock.as_str(), retained, "the aircraft does not trust its clock: the times of its windows may be wrong, or windows be held back");
         }
@@ -139,10 +145,13 @@ impl<'a> Group<'a> {
         aircraft.last_contact = contact.or(aircraft.last_contact);
         (aircraft.release, aircraft.model, aircraft.stream) = (Some(release), Some(model), Some(stream));
         aircraft.cohort = Some(cohort.as_str().to_owned());
-        // An aircraft that has just connected is told at once how far the ground is.
+        // An aircraft whose oldest frame is still to come has none on board, whatever became of the others.
+        let newest = if oldest <= newest { newest } else { FrameSeq(0) };
+        // One that has just connected is told at once how far the ground is, if there is anything to tell.
         let key = (tail.clone(), stream);
-        if self.stored.contains_key(&key) {
-            self.open(key);
+        if newest > FrameSeq(0) || self.stored.contains_key(&key) {
+            let open = self.open(key);
+            open.newest = open.newest.max(newest);
         }
     }
 

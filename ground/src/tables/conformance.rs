@@ -18,7 +18,7 @@ use super::*;
 pub type Check = fn(&mut dyn Tables);
 
 /// Every check with its name.
-pub const CHECKS: [(&str, Check); 16] = [
+pub const CHECKS: [(&str, Check); 17] = [
     ("rows_stand_in_the_tables_their_alarms_say", rows_stand_in_the_tables_their_alarms_say),
     ("every_column_comes_back", every_column_comes_back),
     ("a_re_run_leaves_exactly_the_new_rows", a_re_run_leaves_exactly_the_new_rows),
@@ -29,6 +29,7 @@ pub const CHECKS: [(&str, Check); 16] = [
     ("rates_count_quiet_windows_as_zero", rates_count_quiet_windows_as_zero),
     ("records_come_back", records_come_back),
     ("streams_and_gaps_come_back", streams_and_gaps_come_back),
+    ("the_newest_frame_an_aircraft_told_of_stays_known", the_newest_frame_an_aircraft_told_of_stays_known),
     ("gaps_stay_known_however_many_come_at_once", gaps_stay_known_however_many_come_at_once),
     (
         "a_gap_that_is_filled_in_its_middle_is_two_although_one_of_them_is_settled",
@@ -278,7 +279,8 @@ fn range(first: u64, last: u64) -> SeqRange {
 
 fn progress(stored: &[SeqRange], oldest: u64, at: i64) -> StreamProgress {
     let FrameId { tail, stream, .. } = frame(0);
-    StreamProgress { tail, stream, stored: stored.to_vec(), oldest: FrameSeq(oldest), at: UnixSeconds(at) }
+    let (stored, oldest, newest) = (stored.to_vec(), FrameSeq(oldest), FrameSeq(0));
+    StreamProgress { tail, stream, stored, oldest, newest, at: UnixSeconds(at) }
 }
 
 /// Stores progress, and gives back where the stream stands: as the outcome says, and as it is read.
@@ -302,6 +304,19 @@ fn streams_and_gaps_come_back(tables: &mut dyn Tables) {
     let state = go_on(tables, progress(&[range(5, 5), range(30, 30)], 30, 200));
     assert_eq!((state.committed, state.received), (FrameSeq(30), Vec::new()));
     assert_eq!(gaps(tables), [(3, 4, 100), (6, 7, 100), (9, 9, 100), (21, 24, 200), (27, 29, 200)]);
+}
+
+fn the_newest_frame_an_aircraft_told_of_stays_known(tables: &mut dyn Tables) {
+    let told = |newest| StreamProgress { newest: FrameSeq(newest), ..progress(&[], 0, 100) };
+    let known = |state: StreamState| (state.committed.0, state.newest.0, state.on_board());
+    // It tells before the first of its frames is here.
+    assert_eq!(known(go_on(tables, told(20))), (0, 20, 20));
+    assert_eq!(known(go_on(tables, progress(&[range(1, 4), range(11, 12)], 1, 101))), (4, 20, 14));
+    // What it told earlier comes late.
+    assert_eq!(known(go_on(tables, told(9))), (4, 20, 14));
+    // It has written more since, and no longer has what is older than the tenth.
+    assert_eq!(known(go_on(tables, progress(&[range(25, 25)], 10, 102))), (9, 20, 13));
+    assert_eq!(known(go_on(tables, progress(&[range(10, 24)], 10, 103))), (25, 20, 0));
 }
 
 /// As many gaps as this: 1 to 5, 7, 9, and so on.

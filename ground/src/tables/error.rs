@@ -74,6 +74,20 @@ pub enum TablesError {
         /// Ours.
         expected: i64,
     },
+    /// The database was made by an earlier release, and can be brought to this one.
+    #[error(
+        "the tables in {place} have schema {found}, of an earlier release; to bring them to schema {expected}, {remedy}"
+    )]
+    Outdated {
+        /// The database.
+        place: String,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        expected: i64,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// An operation failed; it may work later.
     #[error("the tables in {place}: cannot {action}: {message}")]
     Failed {

@@ -79,6 +79,7 @@ pub(crate) fn everything() -> Batch {
             stream,
             stored: vec![range(1, 4), range(7, 9), range(12, 12)],
             oldest: FrameSeq(7),
+            newest: FrameSeq(14),
             at,
         }],
         windows: vec![window],

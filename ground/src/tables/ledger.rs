@@ -33,6 +33,7 @@ pub struct Ledger {
     received: Ranges,
     gaps: Ranges,
     settled: u64,
+    newest: u64,
 }
 
 impl Ledger {
@@ -44,6 +45,7 @@ impl Ledger {
             received: Ranges::from_sorted(&state.received),
             gaps: Ranges::from_sorted(&state.gaps),
             settled: state.settled.0,
+            newest: state.newest.0,
         }
     }
 
@@ -57,6 +59,7 @@ impl Ledger {
             received: self.received.to_vec(),
             gaps: self.gaps.to_vec(),
             settled: FrameSeq(self.settled),
+            newest: FrameSeq(self.newest),
             updated,
         }
     }
@@ -135,6 +138,7 @@ impl Ledger {
             }
         }
         self.give_up_below(progress.oldest);
+        self.newest = self.newest.max(progress.newest.0);
         self.settle()
     }
 

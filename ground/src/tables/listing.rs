@@ -122,7 +122,8 @@ const LOSSES: [&str; 7] = ["tail", "stream", "seq", "reason", "lost", "since_tim
 const GAPS: [&str; 6] = ["tail", "stream", "first_seq", "last_seq", "frames", "noticed"];
 const AIRCRAFT: [&str; 8] =
     ["tail", "last_contact", "online", "release", "model_version", "stream", "cohort", "next_contact"];
-const STREAMS: [&str; 6] = ["tail", "stream", "committed", "received_above", "gaps", "updated"];
+const STREAMS: [&str; 8] =
+    ["tail", "stream", "committed", "received_above", "gaps", "updated", "newest", "on_board"];
 const STREAM_STARTS: [&str; 5] = ["tail", "stream", "seq", "cause", "at_time"];
 const MODEL_REPORTS: [&str; 13] = {
     let [cause, back_to, windows, rows, alarms, quiet, new_alarms] = OutcomeColumns::DETAILS;
@@ -209,9 +210,11 @@ fn streams(tables: &dyn Tables, query: &Query) -> Rows {
             Cell::text(&item.tail),
             Cell::text(item.stream),
             Cell::count(item.committed.0),
-            Cell::count(item.received.iter().map(|range| range.count()).sum()),
+            Cell::count(item.overtaking()),
             Cell::count(item.gaps.iter().map(|range| range.count()).sum()),
             Cell::text(item.updated),
+            Cell::count(item.newest.0),
+            Cell::count(item.on_board()),
         ]
     });
     Ok(cells.collect())

@@ -61,8 +61,26 @@ pub struct StreamState {
     pub gaps: Vec<SeqRange>,
     /// Gaps up to here are history: their rows stay as they are, and a frame from below is a duplicate.
     pub settled: FrameSeq,
-    /// When a frame last came.
+    /// The newest frame that the aircraft has told of in a status; 0 before it did.
+    pub newest: FrameSeq,
+    /// When a frame or a status last came.
     pub updated: UnixSeconds,
+}
+
+impl StreamState {
+    /// How many frames the aircraft still has to send, for all the ground knows: the numbers up to the highest it has
+    /// heard of that are neither stored nor lost.
+    #[must_use]
+    pub fn on_board(&self) -> u64 {
+        let highest = self.received.last().map_or(self.newest, |run| run.last.max(self.newest));
+        highest.0.saturating_sub(self.committed.0).saturating_sub(self.overtaking())
+    }
+
+    /// How many stored frames have overtaken others that are still on board.
+    #[must_use]
+    pub fn overtaking(&self) -> u64 {
+        self.received.iter().map(|run| run.count()).fold(0, u64::saturating_add)
+    }
 }
 
 /// What a group of messages adds to a stream. It only ever adds: stored again, in another order, or beside the
@@ -77,6 +95,8 @@ pub struct StreamProgress {
     pub stored: Vec<SeqRange>,
     /// The aircraft has no older frame any more: what is missing below is lost.
     pub oldest: FrameSeq,
+    /// The newest frame that the aircraft tells of in a status; 0 where none came.
+    pub newest: FrameSeq,
     /// When.
     pub at: UnixSeconds,
 }

@@ -1,6 +1,7 @@
 //! Making tables, and opening only those that are there and ours.
 
 use cabinwatch_ground::config::TablesConfig;
+use cabinwatch_shared::wire::FrameSeq;
 
 use crate::examples::{everything, window};
 use crate::server::{Keyspace, Server};
@@ -90,6 +91,40 @@ fn tables_of_another_release_or_program_are_refused() {
     cql.run("CREATE TABLE losses (id int PRIMARY KEY, money double)");
     let error = init(&keyspace.url(), &TablesConfig::default()).expect_err("refused").to_string();
     assert!(error.contains("table losses") && error.contains("no column"), "{error}");
+}
+
+#[test]
+fn tables_of_the_release_before_are_brought_to_this_one_by_init_and_keep_what_they_hold() {
+    let server = Server::shared();
+    let keyspace = server.keyspace("before");
+    drop(keyspace.made());
+    let cql = keyspace.cql();
+    // Made anew, because Cassandra believes no older writes to a column that was dropped and added again.
+    cql.run("DROP TABLE streams");
+    cql.run(
+        "CREATE TABLE streams (oldest bigint static, settled bigint static, updated timestamp static, tail text,
+         stream text, first_seq bigint, last_seq bigint, PRIMARY KEY ((tail, stream), first_seq))",
+    );
+    cql.run(
+        "INSERT INTO streams (tail, stream, oldest, updated, first_seq, last_seq)
+         VALUES ('TC-JJA', '0000000000000007', 1, 300000, 1, 4) USING TIMESTAMP 4",
+    );
+    let as_before = "UPDATE schema_info SET version = 3 WHERE name = 'tables'";
+    cql.run(as_before);
+    let error = refused(&keyspace);
+    assert!(error.contains("have schema 3") && error.contains("`cabinwatch-ground tables init`"), "{error}");
+    let updated = |steps: &[String]| steps.iter().filter(|step| step.starts_with("updated ")).count();
+    let said = steps(&keyspace, &TablesConfig::default());
+    assert_eq!(updated(&said), 1, "{said:?}");
+    // An update that ends before the version is written down is finished by the next.
+    cql.run(as_before);
+    let said = steps(&keyspace, &TablesConfig::default());
+    assert!(said.iter().all(|step| step.starts_with("there ")), "{said:?}");
+    let mut tables = keyspace.opened();
+    let before = tables.streams().expect("read").remove(0);
+    assert_eq!((before.committed, before.newest, before.on_board()), (FrameSeq(4), FrameSeq(0), 0));
+    let streams = tables.commit(&everything()).expect("stored").streams;
+    assert_eq!((streams[0].committed, streams[0].newest), (FrameSeq(9), FrameSeq(14)));
 }
 
 #[test]

@@ -14,8 +14,8 @@ fn range(first: u64, last: u64) -> SeqRange {
 
 fn progress(stored: Vec<SeqRange>, oldest: u64) -> Batch {
     let tail = "TC-JJA".parse().expect("a tail");
-    let progress =
-        StreamProgress { tail, stream: StreamId(7), stored, oldest: FrameSeq(oldest), at: UnixSeconds(1) };
+    let (stream, oldest, newest) = (StreamId(7), FrameSeq(oldest), FrameSeq(oldest));
+    let progress = StreamProgress { tail, stream, stored, oldest, newest, at: UnixSeconds(1) };
     Batch { progress: vec![progress], ..Batch::default() }
 }
 

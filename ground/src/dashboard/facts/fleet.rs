@@ -8,7 +8,7 @@ use cabinwatch_shared::time::UnixSeconds;
 use crate::dashboard::episode::{self, Episode};
 use crate::dashboard::parameters::Votes;
 use crate::dashboard::period::Period;
-use crate::tables::{AircraftRecord, Lost, Query, RateQuery, SeqRange, StreamState, Tables, TablesError};
+use crate::tables::{AircraftRecord, Lost, Query, RateQuery, StreamState, Tables, TablesError};
 
 /// Anomalous rows read at most, the newest ones: 250 bytes each.
 const MAX_ROWS: u32 = 100_000;
@@ -50,13 +50,13 @@ pub(in crate::dashboard) struct FleetMember {
     pub committed: u64,
 }
 
-/// What the ground knows to be still on board: frames with a number below one it has, or in other words those that
-/// live ones have overtaken.
+/// What the ground knows to be still on board: what the aircraft had when it last said so, and has not sent since, and
+/// what live frames have overtaken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::dashboard) struct Waiting {
-    /// Frames that are missing before others.
+    /// Frames that are still to come.
     pub frames: u64,
-    /// Frames that are stored behind them.
+    /// Frames that are stored behind some of them.
     pub overtaken_by: u64,
 }
 
@@ -86,10 +86,7 @@ pub(in crate::dashboard) enum Standing {
 impl Waiting {
     /// Of one stream.
     pub fn of(stream: &StreamState) -> Self {
-        let stored: u64 = stream.received.iter().map(|range| range.count()).fold(0, u64::saturating_add);
-        let newest = stream.received.last().map_or(stream.committed, |range: &SeqRange| range.last);
-        let beyond = newest.0.saturating_sub(stream.committed.0);
-        Self { frames: beyond.saturating_sub(stored), overtaken_by: stored }
+        Self { frames: stream.on_board(), overtaken_by: stream.overtaking() }
     }
 }
 

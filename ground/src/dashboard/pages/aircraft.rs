@@ -149,9 +149,10 @@ fn fact_views(fleet: &FleetFacts, tail: &Tail, now: UnixSeconds) -> Vec<FactView
 }
 
 fn waiting_fact(member: &FleetMember) -> FactView {
-    let value = match waiting_words(member) {
-        None => "nothing known".to_owned(),
-        Some(frames) => format!("{frames}, overtaken by {}", ENGLISH.count(member.waiting.overtaken_by)),
+    let value = match (waiting_words(member), member.waiting.overtaken_by) {
+        (None, _) => "nothing known".to_owned(),
+        (Some(frames), 0) => frames,
+        (Some(frames), newer) => format!("{frames}, overtaken by {}", ENGLISH.count(newer)),
     };
     FactView { name: "Backlog on board", value, at: None, mood: "" }
 }

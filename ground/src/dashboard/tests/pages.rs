@@ -33,7 +33,8 @@ fn heard_of(tail: &str, ago: i64, online: bool) -> AircraftRecord {
     }
 }
 
-/// TC-JJA has an open anomaly, TC-JJB had the same, TC-JJC lost something and has a backlog.
+/// TC-JJA has an open anomaly, TC-JJB had the same, TC-JJC lost something and has a backlog, and so has TC-JJD, of which
+/// nothing is here but its word.
 fn site() -> Site {
     let mut site = Site::new();
     let mut batch = Batch {
@@ -41,6 +42,7 @@ fn site() -> Site {
             heard_of("TC-JJA", 60, true),
             heard_of("TC-JJB", 7200, true),
             heard_of("TC-JJC", 60, true),
+            heard_of("TC-JJD", 60, true),
         ],
         ..Batch::default()
     };
@@ -55,13 +57,21 @@ fn site() -> Site {
         loss: LossFrame { reason: LossReason::QueueFull, count: 1234, since: at, until: at },
     });
     let range = |first, last| SeqRange { first: FrameSeq(first), last: FrameSeq(last) };
-    batch.progress.push(StreamProgress {
+    let overtaken = StreamProgress {
         tail,
         stream: StreamId(7),
         stored: vec![range(1, 4), range(25, 26)],
         oldest: FrameSeq(1),
+        newest: FrameSeq(3),
         at: NOW,
-    });
+    };
+    let told = StreamProgress {
+        tail: "TC-JJD".parse().expect("a tail"),
+        stored: Vec::new(),
+        newest: FrameSeq(1288),
+        ..overtaken.clone()
+    };
+    batch.progress.extend([overtaken, told]);
     site.tables.commit(&batch).expect("stored");
     site
 }
@@ -92,6 +102,8 @@ async fn each_aircraft_shows_contact_backlog_losses_and_model() {
     assert!(row("TC-JJA").contains("connected") && row("TC-JJA").contains("1 min ago"));
     assert!(row("TC-JJB").contains("connected, but silent") && row("TC-JJB").contains("2 h ago"));
     assert!(row("TC-JJC").contains("20 frames"), "5 to 24 are on board: {}", row("TC-JJC"));
+    assert!(row("TC-JJD").contains("1,288 frames"), "as it said when it connected: {}", row("TC-JJD"));
+    assert!(row("TC-JJA").contains("data-label=\"Backlog\" class=\"num e\">–<"), "{}", row("TC-JJA"));
     assert!(row("TC-JJC").contains("1,234 queue full"));
     assert!(row("TC-JJC").contains(">3</td>"), "the model");
     let position = |tail: &str| page.find(&format!("href=\"/aircraft/{tail}\"")).expect("listed");
@@ -99,6 +111,22 @@ async fn each_aircraft_shows_contact_backlog_losses_and_model() {
         position("TC-JJA") < position("TC-JJB") && position("TC-JJB") < position("TC-JJC"),
         "the worst comes first"
     );
+}
+
+#[tokio::test]
+async fn an_aircraft_shows_what_it_still_has_on_board() {
+    let site = site();
+    let backlog = async |tail: &str| {
+        let page = site.page(&format!("/aircraft/{tail}")).await;
+        let from = page.find("<dt>Backlog on board</dt>").expect("there");
+        page[from..].lines().next().expect("a line").chars().take(120).collect::<String>()
+    };
+    let said = backlog("TC-JJC").await;
+    assert!(said.contains("20 frames, overtaken by 2"), "{said}");
+    let said = backlog("TC-JJD").await;
+    assert!(said.contains("1,288 frames<"), "{said}");
+    let said = backlog("TC-JJA").await;
+    assert!(said.contains("nothing known"), "{said}");
 }
 
 #[tokio::test]

@@ -194,6 +194,48 @@ fn a_status_tells_of_the_aircraft_and_is_answered_with_what_is_committed() {
 }
 
 #[test]
+fn a_status_tells_how_much_is_still_on_board() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut intake = open(dir.path());
+    let say = |intake: &mut Intake, stream, oldest, newest| {
+        let status = AgentStatus {
+            release: AgentRelease(0, 1, 0),
+            model: ModelVersion(3),
+            stream: StreamId(stream),
+            oldest: FrameSeq(oldest),
+            newest: FrameSeq(newest),
+            cohort: "fleet".parse().expect("a cohort"),
+            clock: ClockTrust::Trusted,
+        };
+        let mut payload = Vec::new();
+        LinkState::Online(status).write(&mut payload).expect("encodes");
+        let tail = "TC-JJA".parse().expect("a tail");
+        let message = Message { tail, kind: MessageKind::Status { retained: false }, payload: &payload };
+        let committed = intake.store(&[message], NOW).expect("stored");
+        committed.iter().map(|(_, committed)| committed.seq.0).collect::<Vec<_>>()
+    };
+    let on_board = |intake: &mut Intake| {
+        let streams = intake.tables().streams().expect("read");
+        streams.iter().map(|state| (state.stream.0, state.on_board())).collect::<Vec<_>>()
+    };
+    assert_eq!(say(&mut intake, 6, 1, 0), Vec::<u64>::new());
+    assert_eq!(on_board(&mut intake), [], "no frame was ever written");
+    // Before the first of its frames came.
+    assert_eq!(say(&mut intake, 7, 1, 40), [0]);
+    assert_eq!(on_board(&mut intake), [(7, 40)]);
+    store(&mut intake, &[message(7, 1, 1, &[spelled_window(0), spelled_window(1)])]);
+    assert_eq!(on_board(&mut intake), [(7, 38)]);
+    // A live frame is one more, and is no longer on board; what was dropped is not, either.
+    store(&mut intake, &[message(7, 31, 41, &[spelled_window(40)])]);
+    assert_eq!(on_board(&mut intake), [(7, 10)]);
+    // All that it wrote since was dropped, too.
+    assert_eq!(say(&mut intake, 7, 61, 60), [30]);
+    assert_eq!(on_board(&mut intake), [(7, 10)]);
+    assert_eq!(say(&mut intake, 7, 1, u64::MAX), Vec::<u64>::new());
+    assert_eq!((on_board(&mut intake), intake.summary().set_aside), (vec![(7, 10)], 1));
+}
+
+#[test]
 fn windows_are_scored_with_the_model_the_agent_used() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut intake = open(dir.path());

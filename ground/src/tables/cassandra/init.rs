@@ -10,13 +10,16 @@ use scylla::statement::Statement;
 
 use super::address::Address;
 use super::cluster::{Cluster, Fault};
-use super::schema::{Definition, SCHEMA_INFO, SCHEMA_VERSION, definitions};
+use super::schema::{ADDED, Definition, SCHEMA_INFO, SCHEMA_VERSION, definitions};
 use crate::config::TablesConfig;
 use crate::tables::TablesError;
 use crate::tables::names::Names;
 
 /// Copies of every row, where nothing else is configured and there are as many nodes.
 const COPIES: usize = 3;
+
+/// What brings an earlier schema to ours.
+const TO_UPDATE: &str = "run `cabinwatch-ground tables init`";
 
 /// How long a schema change may take.
 const SCHEMA_CHANGE: Duration = Duration::from_secs(60);
@@ -26,6 +29,8 @@ const SCHEMA_CHANGE: Duration = Duration::from_secs(60);
 pub enum InitStep {
     /// It was made.
     Made(String),
+    /// It was an earlier release's, and is now this one's.
+    Updated(String),
     /// It was there and is as it should be.
     There(String),
     /// It was there and is otherwise than the configuration says.
@@ -41,13 +46,15 @@ impl fmt::Display for InitStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Made(what) => write!(f, "made     {what}"),
+            Self::Updated(what) => write!(f, "updated  {what}"),
             Self::There(what) => write!(f, "there    {what}"),
             Self::Differs { what, message } => write!(f, "differs  {what}: {message}"),
         }
     }
 }
 
-/// Makes what is not there yet. Nothing that is there is changed.
+/// Makes what is not there yet, and adds the columns that tables of an earlier release lack. Nothing else of what is there
+/// is changed.
 pub(super) async fn init(
     cluster: &Cluster,
     address: &Address,
@@ -55,8 +62,10 @@ pub(super) async fn init(
     names: &Names,
 ) -> Result<Vec<InitStep>, Fault> {
     let mut steps = vec![keyspace(cluster, address, config).await?];
-    let found = Found::read(cluster, address).await?;
-    found.check_version(cluster, address).await?;
+    let mut found = Found::read(cluster, address).await?;
+    if let Some(version) = found.version(cluster, address).await? {
+        steps.extend(update(cluster, &mut found, version).await?);
+    }
     for definition in definitions(names) {
         steps.push(table(cluster, address, config, &definition, found.tables.get(&definition.name)).await?);
     }
@@ -72,11 +81,31 @@ pub(super) async fn init(
 pub(super) async fn check(cluster: &Cluster, address: &Address, names: &Names) -> Result<(), Fault> {
     let found = Found::read(cluster, address).await?;
     let all = definitions(names).iter().all(|definition| found.tables.contains_key(&definition.name));
-    if found.check_version(cluster, address).await? && all {
-        Ok(())
-    } else {
-        Err(TablesError::NotMade { place: address.to_string() }.into())
+    let place = address.to_string();
+    match found.version(cluster, address).await? {
+        Some(SCHEMA_VERSION) if all => Ok(()),
+        Some(SCHEMA_VERSION) | None => Err(TablesError::NotMade { place }.into()),
+        Some(found) => {
+            Err(TablesError::Outdated { place, found, expected: SCHEMA_VERSION, remedy: TO_UPDATE }.into())
+        }
     }
+}
+
+/// Adds the columns that tables of an earlier schema lack. One that is there was added by an update that was cut short.
+async fn update(cluster: &Cluster, found: &mut Found, version: i64) -> Result<Vec<InitStep>, Fault> {
+    let mut steps = Vec::new();
+    for added in ADDED.iter().filter(|added| added.after >= version) {
+        let (table, (column, kind)) = (added.table, added.column);
+        let Some(there) = found.tables.get_mut(table).filter(|there| !there.columns.contains_key(column))
+        else {
+            continue;
+        };
+        let add = format!("ALTER TABLE {}.{table} ADD IF NOT EXISTS {column} {kind}", cluster.keyspace);
+        run(cluster, add).await?;
+        there.columns.insert(column.to_owned(), stored_kind(kind).to_owned());
+        steps.push(InitStep::Updated(format!("table {table}: it has the column {column} now")));
+    }
+    Ok(steps)
 }
 
 /// Sends a statement without values that is used once. A schema change takes its time.
@@ -125,16 +154,19 @@ impl Found {
         Ok(Self { tables })
     }
 
-    /// Whether there is a version written down; an error if it is another release's.
-    async fn check_version(&self, cluster: &Cluster, address: &Address) -> Result<bool, Fault> {
+    /// The version that is written down, if there is one: ours, or one that `tables init` brings to ours; an error if it
+    /// is another release's.
+    async fn version(&self, cluster: &Cluster, address: &Address) -> Result<Option<i64>, Fault> {
         if !self.tables.contains_key(SCHEMA_INFO) {
-            return Ok(false);
+            return Ok(None);
         }
         let query = format!("SELECT version FROM {}.{SCHEMA_INFO} WHERE name = 'tables'", cluster.keyspace);
         let rows = run(cluster, query).await?.into_rows_result().map_err(Fault::driver)?;
         match rows.maybe_first_row::<(i64,)>().map_err(Fault::driver)? {
-            None => Ok(false),
-            Some((SCHEMA_VERSION,)) => Ok(true),
+            None => Ok(None),
+            Some((found,)) if found == SCHEMA_VERSION || ADDED.iter().any(|added| added.after == found) => {
+                Ok(Some(found))
+            }
             Some((found,)) => {
                 let (place, expected) = (address.to_string(), SCHEMA_VERSION);
                 Err(TablesError::Schema { place, found, expected }.into())
@@ -209,6 +241,11 @@ fn parse_replication(text: &str) -> Option<BTreeMap<String, String>> {
         .collect()
 }
 
+/// A column's type as the system's tables name it.
+fn stored_kind(kind: &str) -> &str {
+    kind.trim_end_matches(" static")
+}
+
 async fn table(
     cluster: &Cluster,
     address: &Address,
@@ -222,7 +259,7 @@ async fn table(
         return Ok(InitStep::Made(what));
     };
     for (column, kind) in &definition.columns {
-        let kind = kind.trim_end_matches(" static");
+        let kind = stored_kind(kind);
         let message = match found.columns.get(*column) {
             Some(stored) if stored == kind => continue,
             Some(stored) => format!("column {column} is {stored}, not {kind}"),

@@ -4,7 +4,7 @@
 use crate::tables::names::Names;
 
 /// Written to `schema_info`; raised with every change a reader must know of.
-pub(super) const SCHEMA_VERSION: i64 = 3;
+pub(super) const SCHEMA_VERSION: i64 = 4;
 
 pub(super) const INDEX: &str = "window_index";
 pub(super) const BY_KEY: &str = "anomalies_by_key";
@@ -33,7 +33,7 @@ pub(super) enum Life {
 }
 
 /// A column's name and type.
-type Column = (&'static str, &'static str);
+pub(super) type Column = (&'static str, &'static str);
 
 /// A table: its columns, and its primary key.
 #[derive(Clone, Debug)]
@@ -44,11 +44,25 @@ pub(super) struct Definition {
     pub life: Life,
 }
 
+/// A column that a table of an earlier schema lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Added {
+    /// The last schema without it.
+    pub after: i64,
+    pub table: &'static str,
+    pub column: Column,
+}
+
+/// The columns by which earlier schemas differ from ours; an older schema than any of these can't be brought to it.
+pub(super) const ADDED: &[Added] = &[Added { after: 3, table: STREAMS, column: NEWEST }];
+
 /// The partition of what is spread by hour and aircraft.
 const HOUR: &[Column] = &[("hour", "timestamp"), SHARD];
 /// The partition of what is spread by day and aircraft.
 const DAY: &[Column] = &[("day", "date"), SHARD];
 const SHARD: Column = ("shard", "tinyint");
+/// The newest frame that an aircraft has told of.
+const NEWEST: Column = ("newest", "bigint static");
 /// What a frame leaves behind besides its window.
 const FRAME: &[Column] = &[("tail", "text"), ("stream", "text"), ("seq", "bigint")];
 
@@ -190,7 +204,15 @@ const OWN: &[Own] = &[
         STREAMS,
         Life::Churning,
         "(tail, stream), first_seq",
-        &[&[("oldest", "bigint static"), ("settled", "bigint static"), ("updated", "timestamp static")], RUN],
+        &[
+            &[
+                ("oldest", "bigint static"),
+                NEWEST,
+                ("settled", "bigint static"),
+                ("updated", "timestamp static"),
+            ],
+            RUN,
+        ],
     ),
     (GAPS, Life::State, "(tail, stream), first_seq", &[RUN, &[("noticed", "timestamp")]]),
     (

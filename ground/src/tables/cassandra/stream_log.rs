@@ -1,8 +1,9 @@
 //! What is written down of a stream, and where it stands by that.
 //!
-//! Two things are known of a stream, and both only grow: the runs of frames that are stored, and the oldest frame the
-//! aircraft still has. Everything else follows: what is missing below the oldest is a gap, and the watermark is where
-//! neither a frame nor a gap is next. So it matters neither who wrote what first, nor how often.
+//! Three things are known of a stream, and all only grow: the runs of frames that are stored, and the oldest and the
+//! newest frame the aircraft says it has. Everything else follows: what is missing below the oldest is a gap, the
+//! watermark is where neither a frame nor a gap is next, and what is missing up to the newest is on board. So it matters
+//! neither who wrote what first, nor how often.
 
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
@@ -18,6 +19,8 @@ pub(super) struct StreamLog {
     pub runs: Vec<SeqRange>,
     /// The aircraft has nothing older.
     pub oldest: u64,
+    /// The aircraft has had a frame of this number.
+    pub newest: u64,
     /// Gaps up to here are history.
     pub settled: u64,
     /// When a frame last came.
@@ -69,6 +72,7 @@ impl StreamLog {
             received,
             gaps,
             settled: FrameSeq(self.settled),
+            newest: FrameSeq(self.newest),
             updated: self.updated.unwrap_or(UnixSeconds(0)),
         }
     }

@@ -25,6 +25,7 @@ pub(super) struct Streams {
     put_run: PreparedStatement,
     delete_run: PreparedStatement,
     put_oldest: PreparedStatement,
+    put_newest: PreparedStatement,
     put_settled: PreparedStatement,
     put_updated: PreparedStatement,
     read_log: PreparedStatement,
@@ -49,6 +50,7 @@ struct LogRow {
     tail: String,
     stream: String,
     oldest: Option<i64>,
+    newest: Option<i64>,
     settled: Option<i64>,
     updated: Option<CqlTimestamp>,
     first_seq: Option<i64>,
@@ -64,7 +66,7 @@ struct GapRow {
     noticed: CqlTimestamp,
 }
 
-const LOG: &str = "tail, stream, oldest, settled, updated, first_seq, last_seq";
+const LOG: &str = "tail, stream, oldest, newest, settled, updated, first_seq, last_seq";
 const GAP: &str = "tail, stream, first_seq, last_seq, noticed";
 
 impl Streams {
@@ -86,6 +88,7 @@ impl Streams {
                 .await?,
             delete_run: cluster.prepare(&delete(STREAMS)).await?,
             put_oldest: cluster.prepare(&put("oldest")).await?,
+            put_newest: cluster.prepare(&put("newest")).await?,
             put_settled: cluster.prepare(&put("settled")).await?,
             put_updated: cluster.prepare(&put("updated")).await?,
             read_log: cluster
@@ -149,10 +152,12 @@ impl Streams {
                 [tail.clone(), stream.clone(), Bind::BigInt(first), Bind::BigInt(last), Bind::BigInt(last)];
             puts.push(Request::new(&self.put_run, values));
         }
-        if item.oldest.0 > 0 {
-            let oldest = Bind::BigInt(integer("a frame's number", item.oldest.0)?);
-            let values = [oldest.clone(), oldest, tail.clone(), stream.clone()];
-            puts.push(Request::new(&self.put_oldest, values));
+        for (seq, put) in [(item.oldest, &self.put_oldest), (item.newest, &self.put_newest)] {
+            if seq.0 > 0 {
+                let number = Bind::BigInt(integer("a frame's number", seq.0)?);
+                let values = [number.clone(), number, tail.clone(), stream.clone()];
+                puts.push(Request::new(put, values));
+            }
         }
         let updated = limits::time("a time", item.at)?;
         puts.push(Request::new(&self.put_updated, [Bind::BigInt(updated.0), updated.into(), tail, stream]));
@@ -291,6 +296,7 @@ fn columns(tail: &Tail, stream: StreamId) -> [Bind; 2] {
 
 fn add_row(log: &mut StreamLog, row: &LogRow) -> Result<(), Fault> {
     log.oldest = row.oldest.map(|number| seq("oldest", number)).transpose()?.map_or(0, |seq| seq.0);
+    log.newest = row.newest.map(|number| seq("newest", number)).transpose()?.map_or(0, |seq| seq.0);
     log.settled = row.settled.map(|number| seq("settled", number)).transpose()?.map_or(0, |seq| seq.0);
     log.updated = row.updated.map(time);
     if let (Some(first), Some(last)) = (row.first_seq, row.last_seq) {

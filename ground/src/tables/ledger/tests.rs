@@ -157,6 +157,7 @@ fn progress(stored: &BTreeSet<u64>, oldest: u64) -> StreamProgress {
         stream: StreamId(1),
         stored: ranges.to_vec(),
         oldest: FrameSeq(oldest),
+        newest: FrameSeq(oldest),
         at: UnixSeconds(0),
     }
 }

@@ -33,6 +33,9 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 /// Statements kept compiled: every INSERT and DELETE of a window, in seven tables, and some more.
 const STATEMENTS: usize = 64;
 
+/// What brings an earlier schema to ours.
+const TO_UPDATE: &str = "start `ingest`, or run `cabinwatch-ground tables init`";
+
 /// Whether a database is opened to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
@@ -129,6 +132,11 @@ fn connect(path: &Path, names: &Names, access: Access) -> Result<Connection, Tab
     let wrong =
         |found| TablesError::Schema { place: path.display().to_string(), found, expected: SCHEMA_VERSION };
     match (version, access) {
+        (Some(version), Access::Write) if schema::can_step_from(version) => {}
+        (Some(found), Access::Read) if schema::can_step_from(found) => {
+            let (place, expected) = (path.display().to_string(), SCHEMA_VERSION);
+            return Err(TablesError::Outdated { place, found, expected, remedy: TO_UPDATE });
+        }
         (Some(version), _) if version != SCHEMA_VERSION => return Err(wrong(version)),
         (None, Access::Read) => return Err(wrong(0)),
         _ => {}

@@ -279,6 +279,7 @@ fn stream_state(connection: &Connection, row: &Row<'_>) -> Read<StreamState> {
         committed: convert::seq(row, "committed")?,
         received: received(connection, &tail, stream)?,
         gaps: gaps.into_iter().map(|gap| gap.range).collect(),
+        newest: convert::seq(row, "newest")?,
         updated: convert::time(row, "updated")?,
         tail,
         stream,

@@ -6,7 +6,11 @@ use crate::tables::TableRow;
 use crate::tables::names::Names;
 
 /// Written to `user_version`; raised with every change a reader must know of.
-pub(super) const SCHEMA_VERSION: i64 = 4;
+pub(super) const SCHEMA_VERSION: i64 = 5;
+
+/// What brings a database from a schema to the next one, with the number of the former. Tables that are new in the next
+/// need no step.
+const STEPS: [(i64, &str); 1] = [(4, "ALTER TABLE streams ADD COLUMN newest INTEGER NOT NULL DEFAULT 0")];
 
 /// A table of the ground's own: its name, groups of columns, and its primary key.
 type Own = (&'static str, &'static [&'static str], &'static str);
@@ -34,7 +38,11 @@ const OWN: [Own; 9] = [
     ),
     (
         "streams",
-        &[STREAM, "committed INTEGER NOT NULL, settled INTEGER NOT NULL, updated TEXT NOT NULL"],
+        &[
+            STREAM,
+            "committed INTEGER NOT NULL, settled INTEGER NOT NULL, updated TEXT NOT NULL",
+            "newest INTEGER NOT NULL DEFAULT 0",
+        ],
         "tail, stream",
     ),
     ("received", &[STREAM, RUN], "tail, stream, first_seq"),
@@ -94,9 +102,20 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<Option<i64>> 
     Ok((version != 0 || objects != 0).then_some(version))
 }
 
-/// Makes the tables that are not there yet: all of them in a new database, renamed ones in an old one.
+/// Whether [`create`] can bring a database of this schema to ours.
+pub(super) fn can_step_from(version: i64) -> bool {
+    STEPS.iter().any(|(from, _)| *from == version)
+}
+
+/// Brings the tables of an earlier schema to ours, and makes those that are not there yet: all of them in a new database,
+/// renamed ones in an old one.
 pub(super) fn create(connection: &mut Connection, names: &Names) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Asked again: another process may have done it meanwhile.
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (_, step) in STEPS.iter().filter(|(from, _)| version > 0 && *from >= version) {
+        transaction.execute_batch(step)?;
+    }
     let rows = names.row_tables().map(|table| (table, ROW_COLUMNS.to_owned(), ROW_KEY));
     let own = OWN.iter().map(|(name, columns, key)| (*name, columns.join(", "), *key));
     for (table, columns, key) in rows.chain(own) {

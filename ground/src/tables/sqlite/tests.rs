@@ -1,5 +1,7 @@
 use std::fs;
 
+use cabinwatch_shared::wire::FrameSeq;
+
 use super::*;
 use crate::tables::{conformance, examples, open, open_to_read};
 
@@ -109,6 +111,59 @@ fn a_database_of_another_release_or_program_is_refused() {
         Connection::open(&path).and_then(|connection| connection.execute_batch(sql)).expect("made");
         let error = open(&url(&path), &names()).err().expect("refused");
         assert!(matches!(error, TablesError::Schema { found: f, .. } if f == found), "{error}");
+    }
+}
+
+/// What the release before made: streams without the newest frame that was told of.
+fn make_one_of_the_schema_before(path: &Path) {
+    let mut tables = open(&url(path), &names()).expect("opened");
+    tables.commit(&examples::everything()).expect("stored");
+    drop(tables);
+    let sql = "ALTER TABLE streams DROP COLUMN newest; PRAGMA user_version = 4";
+    Connection::open(path).and_then(|connection| connection.execute_batch(sql)).expect("as before");
+}
+
+#[test]
+fn a_database_of_the_release_before_becomes_this_ones_with_all_it_holds() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("tables.db");
+    make_one_of_the_schema_before(&path);
+    let expected = {
+        let untouched = url(&dir.path().join("untouched.db"));
+        let mut tables = open(&untouched, &names()).expect("opened");
+        tables.commit(&examples::everything()).expect("stored").streams
+    };
+    for _ in 0..2 {
+        let tables = open(&url(&path), &names()).expect("opened");
+        let streams = tables.streams().expect("read");
+        let not_told = expected.iter().map(|state| StreamState { newest: FrameSeq(0), ..state.clone() });
+        assert_eq!(streams, not_told.collect::<Vec<_>>());
+        assert_eq!(tables.scored_rows(&Query::default()).expect("read").len(), 2);
+    }
+    let mut tables = open(&url(&path), &names()).expect("opened");
+    assert_eq!(tables.commit(&examples::everything()).expect("stored").streams, expected);
+}
+
+#[test]
+fn several_processes_may_find_a_database_of_the_release_before_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("tables.db");
+    make_one_of_the_schema_before(&path);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| open(&url(&path), &names()).expect("opened"));
+        }
+    });
+}
+
+#[test]
+fn reading_leaves_a_database_of_the_release_before_as_it_is_and_says_what_to_do() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("tables.db");
+    make_one_of_the_schema_before(&path);
+    for _ in 0..2 {
+        let error = open_to_read(&url(&path), &names()).err().expect("refused").to_string();
+        assert!(error.contains("schema 4") && error.contains("`ingest`"), "{error}");
     }
 }
 

@@ -262,10 +262,11 @@ fn stream(connection: &Connection, state: &StreamState) -> Result<(), Fault> {
     let (tail, stream) = (state.tail.as_str(), state.stream.to_string());
     let committed = integer("a frame's number", state.committed.0)?;
     let settled = integer("a frame's number", state.settled.0)?;
+    let newest = integer("a frame's number", state.newest.0)?;
     let updated = time_text("a time", state.updated)?;
     connection
-        .prepare_cached("INSERT OR REPLACE INTO streams VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![tail, stream, committed, settled, updated])?;
+        .prepare_cached("INSERT OR REPLACE INTO streams VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![tail, stream, committed, settled, updated, newest])?;
     connection
         .prepare_cached("DELETE FROM received WHERE tail = ?1 AND stream = ?2")?
         .execute(params![tail, stream])?;

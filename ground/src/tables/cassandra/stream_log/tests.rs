@@ -59,6 +59,7 @@ struct Partition {
     runs: std::collections::BTreeMap<u64, u64>,
     deleted: std::collections::BTreeMap<u64, u64>,
     oldest: u64,
+    newest: u64,
 }
 
 impl Partition {
@@ -81,7 +82,7 @@ impl Partition {
 
     fn read(&self) -> StreamLog {
         let runs: Vec<_> = self.runs.iter().map(|(first, last)| (*first, *last)).collect();
-        log(&runs, self.oldest)
+        StreamLog { newest: self.newest, ..log(&runs, self.oldest) }
     }
 }
 
@@ -115,6 +116,7 @@ impl Process {
                 self.changes = self.known.adding(&progress.stored);
                 self.changes.put.iter().for_each(|run| partition.put(*run));
                 partition.oldest = partition.oldest.max(progress.oldest.0);
+                partition.newest = partition.newest.max(progress.newest.0);
                 self.next = Step::Delete;
                 None
             }
@@ -140,12 +142,14 @@ impl Process {
 }
 
 fn progress() -> impl Strategy<Value = StreamProgress> {
-    (prop::collection::vec((1..60_u64, 0..8_u64), 0..4), 0..60_u64).prop_map(|(runs, oldest)| {
+    let runs = prop::collection::vec((1..60_u64, 0..8_u64), 0..4);
+    (runs, 0..60_u64, 0..60_u64).prop_map(|(runs, oldest, newest)| {
         let runs: Vec<_> = runs.into_iter().map(|(first, more)| range(first, first + more)).collect();
         let mut stored = Ranges::default();
         runs.iter().for_each(|run| stored.insert(run.first.0, run.last.0));
         let (stored, at) = (stored.to_vec(), UnixSeconds(0));
-        StreamProgress { tail: tail(), stream: STREAM, stored, oldest: FrameSeq(oldest), at }
+        let (oldest, newest) = (FrameSeq(oldest), FrameSeq(newest));
+        StreamProgress { tail: tail(), stream: STREAM, stored, oldest, newest, at }
     })
 }
 
@@ -192,8 +196,10 @@ proptest! {
         let mut first = 1;
         let mut work = Vec::new();
         for length in lengths {
-            let (stored, oldest) = (vec![range(first, first + length - 1)], FrameSeq(first));
-            work.push(StreamProgress { tail: tail(), stream: STREAM, stored, oldest, at: UnixSeconds(0) });
+            let last = first + length - 1;
+            let (stored, oldest, newest) = (vec![range(first, last)], FrameSeq(first), FrameSeq(last));
+            let at = UnixSeconds(0);
+            work.push(StreamProgress { tail: tail(), stream: STREAM, stored, oldest, newest, at });
             first += length;
         }
         let mut process = Process::new(work);
