@@ -88,6 +88,11 @@ fn bash(script: &str, folder: &Path) -> Command {
 }
 
 #[test]
+fn the_connectivity_engineers_first_ten_minutes() {
+    walk("operating-the-agent.md");
+}
+
+#[test]
 fn the_ground_operators_first_ten_minutes() {
     walk("operating-the-ground.md");
 }

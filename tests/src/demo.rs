@@ -1,14 +1,17 @@
 //! `cabinwatch-ground demo` as a child process, to look at while it runs.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 use crate::process::Process;
-use crate::program::ground;
+use crate::program::{ground, without_settings};
+use crate::scorers::KEY_VARIABLE;
 use crate::wait::eventually;
 
 /// Far above what the demo takes; only a hang reaches it.
@@ -25,15 +28,41 @@ impl Demo {
     /// The faults that the demo injects: point and description.
     pub const FAULTS: [(&str, &str); 2] = [("DHCP", "no answer to discover"), ("PORTAL", "page not served")];
 
-    /// Starts one that takes about this long.
+    /// Starts one that takes about this long, and waits until it has said where its dashboard is.
     #[must_use]
     pub fn start(folder: &Path, seconds: u32) -> Self {
         let out = folder.join("demo");
         let mut command = ground(["demo", "--for", &format!("{seconds}s"), "--out"]);
         command.arg(&out);
-        let mut process = Process::new(command, &folder.join("demo.log"));
+        let mut process = Process::new(command, &folder.join("demo.log")).ready_when_it_says("(key: ");
         process.start();
         Self { out, process }
+    }
+
+    /// What a person reads off its output: where the dashboard answers, and the key.
+    ///
+    /// # Panics
+    /// When it does not say that.
+    #[must_use]
+    pub fn dashboard(&self) -> (SocketAddr, String) {
+        let said = self.process.said();
+        let line = said.lines().find_map(|line| line.strip_prefix("Dashboard  http://"));
+        let (address, key) = line.and_then(|line| line.split_once("/fleet  (key: ")).expect("an address");
+        let key = key.strip_suffix(')').expect("a key");
+        (address.parse().expect("an address"), key.to_owned())
+    }
+
+    /// The command by which it says, at its end, that its dashboard can be seen again.
+    ///
+    /// # Panics
+    /// When it says none.
+    #[must_use]
+    pub fn dashboard_again(&self) -> Command {
+        let said = self.process.said();
+        let typed = said.lines().find(|line| line.trim_start().starts_with(KEY_VARIABLE));
+        let mut bash = Command::new("bash");
+        bash.args(["-c", typed.expect("a command to type")]);
+        without_settings(bash)
     }
 
     /// Its database.
@@ -73,14 +102,9 @@ impl Demo {
     /// When it does not end well.
     #[must_use]
     pub fn finish(&mut self) -> (Value, PathBuf) {
-        let summary = eventually("the demo to end", LIMIT, || {
-            let summary = fs::read_to_string(self.out.join("summary.json")).ok();
-            // It writes the summary last. If it has ended without one, this fails with what it said.
-            if summary.is_none() {
-                self.process.assert_runs();
-            }
-            serde_json::from_str(&summary?).ok()
-        });
+        self.process.finish(LIMIT);
+        let summary = fs::read_to_string(self.out.join("summary.json")).expect("the demo leaves a summary");
+        let summary = serde_json::from_str(&summary).expect("the summary is JSON");
         let mails = fs::read_dir(self.out.join("mail")).expect("the demo leaves mail");
         let mail = mails
             .flatten()

@@ -125,8 +125,20 @@ impl Process {
             self.heeds_a_stop().then_some(())
         });
         self.signal(Signal::SIGTERM);
-        let what = format!("{} to stop on SIGTERM", self.name());
-        let status = eventually(&what, STOP_LIMIT, || self.child().try_wait().ok().flatten());
+        self.wait_for_its_end("to stop on SIGTERM", STOP_LIMIT);
+    }
+
+    /// Waits until it has ended by itself. `limit` only keeps one that hangs from hanging the tests.
+    ///
+    /// # Panics
+    /// When it does not end, ends with an error, panicked in its life, or was not started.
+    pub fn finish(&mut self, limit: Duration) {
+        self.wait_for_its_end("to end by itself", limit);
+    }
+
+    fn wait_for_its_end(&mut self, what: &str, limit: Duration) {
+        let what = format!("{} {what}", self.name());
+        let status = eventually(&what, limit, || self.child().try_wait().ok().flatten());
         self.running = None;
         self.assert_no_panic();
         assert!(status.success(), "{} ended with {status}:\n{}", self.name(), self.said());

@@ -1,6 +1,7 @@
 //! `cabinwatch-ground demo`: everything on this machine, with a known fault.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use cabinwatch_shared::time::UnixSeconds;
 use comfy_table::Table;
 
 use super::duration::parse_duration;
-use crate::config::Config;
-use crate::demo::{self, DemoError, Ended, Found, Settings};
+use super::shell;
+use crate::api::KEY_VARIABLE;
+use crate::config::{Config, listen};
+use crate::demo::{Dashboard, Demo, DemoError, Ended, Found, Settings};
 
 /// The agent's program beside ours.
 const AGENT: &str = "cabinwatch-agent";
@@ -29,6 +32,9 @@ pub struct DemoArgs {
     /// Seed of the simulation
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Where the dashboard answers while it runs: a port on this machine, or ADDRESS:PORT; 0 is any free port
+    #[arg(long, value_name = "LISTEN", default_value = "127.0.0.1:0", value_parser = listen::address)]
+    pub listen: SocketAddr,
 }
 
 /// Why the demo did not end well.
@@ -58,7 +64,7 @@ impl DemoCommandError {
     }
 }
 
-/// Runs the demo and prints what came of it.
+/// Runs the demo, says first where to watch it, and prints what came of it.
 ///
 /// # Errors
 /// When a stage fails, an injected fault was not found, or anything was lost.
@@ -67,9 +73,12 @@ pub fn run(config: &Config, args: &DemoArgs, out: &mut dyn Write) -> Result<Ende
         Some(agent) => agent.clone(),
         None => beside_us()?,
     };
-    let settings = Settings { duration: args.duration, out: args.out.clone(), agent, seed: args.seed };
-    let ended = demo::run(config, &settings)?;
-    print(&ended, out)?;
+    let DemoArgs { duration, out: folder, seed, listen, .. } = args.clone();
+    let demo = Demo::prepare(config, Settings { duration, out: folder, agent, seed, listen })?;
+    announce(demo.dashboard(), out)?;
+    let serve = serve(demo.dashboard());
+    let ended = demo.run()?;
+    print(&ended, &serve, out)?;
     if ended.outcome.lost > 0 {
         return Err(DemoCommandError::NotGood { what: "something was lost", summary: ended.summary });
     }
@@ -87,7 +96,29 @@ fn beside_us() -> Result<PathBuf, DemoError> {
     Ok(us.with_file_name(AGENT))
 }
 
-fn print(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+/// Says where the dashboard is. The key may be seen: it was made for this demo, and opens nothing else.
+fn announce(dashboard: &Dashboard, out: &mut dyn Write) -> io::Result<()> {
+    let (address, key) = (dashboard.address(), dashboard.key());
+    writeln!(out, "Dashboard  http://{address}/fleet  (key: {key})")?;
+    writeln!(
+        out,
+        "           Open it now: what the aircraft report appears by itself. It closes with the demo.\n"
+    )?;
+    out.flush()
+}
+
+/// The call that shows the same pages again, at the same address and with the same key; but for the tables.
+fn serve(dashboard: &Dashboard) -> String {
+    format!(
+        "{KEY_VARIABLE}={} {} serve --listen {} --model-dir {}",
+        dashboard.key(),
+        shell::this_program(),
+        dashboard.address(),
+        shell::word(&dashboard.model_dir().to_string_lossy()),
+    )
+}
+
+fn print(ended: &Ended, serve: &str, out: &mut dyn Write) -> io::Result<()> {
     let outcome = &ended.outcome;
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
@@ -115,11 +146,15 @@ fn print(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "Mail     {}", mail.display())?;
     }
     writeln!(out, "Tables   {}", ended.tables_url)?;
+    let tables = shell::word(&ended.tables_url);
+    writeln!(out, "\nLook at them in the terminal:")?;
     writeln!(
         out,
-        "Look at them: cabinwatch-ground tables --tables {} --table combined_repeated --format table",
-        ended.tables_url
-    )
+        "  {} tables --tables {tables} --table combined_repeated --format table",
+        shell::this_program()
+    )?;
+    writeln!(out, "\nor on the dashboard, at the same address and with the same key:")?;
+    writeln!(out, "  {serve} --tables {tables}")
 }
 
 fn found(windows: &[&Found]) -> String {

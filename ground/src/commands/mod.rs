@@ -21,6 +21,7 @@ pub mod report;
 pub mod retrain;
 pub mod retrain_telemetry;
 pub mod serve;
+mod shell;
 pub mod simulate;
 pub mod stream;
 pub mod tables;

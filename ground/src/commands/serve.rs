@@ -104,7 +104,7 @@ pub fn run(config: &Config) -> Result<(), ServeError> {
 }
 
 /// The pages for people, if there are tables to show.
-fn pages(config: &Config, keys: Arc<Keys>) -> Option<Pages> {
+pub(crate) fn pages(config: &Config, keys: Arc<Keys>) -> Option<Pages> {
     if config.tables.url.is_empty() {
         return None;
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// `PORT` on this machine, or `ADDRESS:PORT`.
-pub(super) fn address(listen: &str) -> Result<SocketAddr, &'static str> {
+pub(crate) fn address(listen: &str) -> Result<SocketAddr, &'static str> {
     let port = listen.parse().map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
     port.or_else(|_| listen.parse())
         .map_err(|_| "must be a port, or an address with a port such as 0.0.0.0:9464")

@@ -5,7 +5,7 @@ mod broker;
 mod detect;
 mod history;
 mod ingest;
-mod listen;
+pub(crate) mod listen;
 mod load;
 mod log;
 mod mail;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::api::{KeysError, ServerError};
 use crate::broker::EmbeddedError;
 use crate::commands::publish::PublishCommandError;
 use crate::commands::retrain::RetrainError;
@@ -11,6 +12,7 @@ use crate::ingest::IngestError;
 use crate::report::ReportError;
 use crate::simulate::SimulateError;
 use crate::tables::TablesError;
+use crate::telemetry::training::{CsvError, TrainingError};
 use crate::train::folder::FolderError;
 
 /// Why the demo did not come to its end.
@@ -82,6 +84,18 @@ pub enum DemoError {
     /// The model folder.
     #[error(transparent)]
     Model(#[from] FolderError),
+    /// The telemetry that the scoring API's model is trained on.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// Training that model.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// The dashboard's key.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The dashboard.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// The broker.
     #[error(transparent)]
     Embedded(#[from] EmbeddedError),

@@ -11,8 +11,18 @@ const SUMMARY: &str = "summary.json";
 /// Written first, so that a demo that was broken off can be run again too.
 const MARKER: &str = ".cabinwatch-demo";
 /// All a demo makes, but for the marker.
-const ENTRIES: [&str; 9] =
-    ["history", "model", "agents", "archive", "mail", "tables.db", "tables.db-wal", "tables.db-shm", SUMMARY];
+const ENTRIES: [&str; 10] = [
+    "history",
+    "model",
+    "telemetry",
+    "agents",
+    "archive",
+    "mail",
+    "tables.db",
+    "tables.db-wal",
+    "tables.db-shm",
+    SUMMARY,
+];
 
 /// The demo's folder.
 #[derive(Clone, Debug)]
@@ -43,6 +53,10 @@ impl Folder {
 
     pub fn model(&self) -> PathBuf {
         self.0.join("model")
+    }
+
+    pub fn telemetry(&self) -> PathBuf {
+        self.0.join("telemetry")
     }
 
     pub fn agent(&self, tail: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 //! A simulated history trains a model; three agents, the real program, count events of a flight that takes hours and
 //! is played in seconds; the model reaches them over MQTT on the way; and what the detectors then find is compared with
 //! the faults that were put in. One aircraft is fed the log lines of a real gateway, two are simulated. Everything
-//! listens on loopback or on sockets in the folder, and nothing is left running.
+//! listens on loopback (the dashboard elsewhere if told so) or on sockets in the folder, and nothing is left running.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -11,9 +11,11 @@
 //! | `feed`, `gateway` | the datagrams each agent gets |
 //! | `agent` | an agent's process |
 //! | `ground` | broker, ingest and model on this side |
+//! | `dashboard` | the page to watch it on |
 //! | `outcome` | what was found of what was injected |
 
 mod agent;
+mod dashboard;
 mod error;
 mod feed;
 mod folder;
@@ -24,6 +26,7 @@ mod progress;
 mod stages;
 mod timeline;
 
+pub use dashboard::Dashboard;
 pub use error::DemoError;
 pub use outcome::{Found, Injected, Outcome};
-pub use stages::{Ended, Settings, run};
+pub use stages::{Demo, Ended, Settings};

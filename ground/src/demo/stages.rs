@@ -1,6 +1,7 @@
 //! The demo from its first stage to its last.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::agent::{Agent, Input, Status};
+use super::dashboard::Dashboard;
 use super::feed::{self, Datagram, Pace};
 use super::folder::Folder;
 use super::ground::{self, Ground};
@@ -49,6 +51,17 @@ pub struct Settings {
     pub agent: PathBuf,
     /// Seed of the simulation.
     pub seed: u64,
+    /// Where the dashboard listens.
+    pub listen: SocketAddr,
+}
+
+/// A demo whose dashboard answers already, so that somebody can watch it from its beginning.
+#[derive(Debug)]
+pub struct Demo {
+    settings: Settings,
+    folder: Folder,
+    config: Config,
+    dashboard: Dashboard,
 }
 
 /// A demo that came to its end.
@@ -64,23 +77,43 @@ pub struct Ended {
     pub summary: PathBuf,
 }
 
-/// Runs all stages. SIGINT and SIGTERM stop it, and the agents with it.
-///
-/// # Errors
-/// When a stage fails. What the stages before it left stays in the folder.
-pub fn run(base: &Config, settings: &Settings) -> Result<Ended, DemoError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| DemoError::Broken(error.to_string()))?;
-    runtime.block_on(async {
-        let interrupted = interrupted()?;
-        tokio::select! {
-            ended = stages(base, settings) => ended,
-            () = interrupted => Err(DemoError::Interrupted),
-        }
-    })
+impl Demo {
+    /// Prepares the folder and starts the dashboard.
+    ///
+    /// # Errors
+    /// When the folder is not ours to use, or the dashboard does not start.
+    pub fn prepare(base: &Config, settings: Settings) -> Result<Self, DemoError> {
+        let folder = Folder::prepare(&settings.out)?;
+        let config = ground::config(base, &folder);
+        let dashboard = Dashboard::start(&config, &folder, settings.listen, settings.seed)?;
+        Ok(Self { settings, folder, config, dashboard })
+    }
+
+    /// Where to watch.
+    #[must_use]
+    pub const fn dashboard(&self) -> &Dashboard {
+        &self.dashboard
+    }
+
+    /// Runs all stages, then ends the dashboard. SIGINT and SIGTERM stop it, and the agents with it.
+    ///
+    /// # Errors
+    /// When a stage fails. What the stages before it left stays in the folder.
+    pub fn run(self) -> Result<Ended, DemoError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| DemoError::Broken(error.to_string()))?;
+        let Self { settings, folder, config, dashboard: _open } = self;
+        runtime.block_on(async {
+            let interrupted = interrupted()?;
+            tokio::select! {
+                ended = stages(&settings, &folder, &config) => ended,
+                () = interrupted => Err(DemoError::Interrupted),
+            }
+        })
+    }
 }
 
 fn interrupted() -> Result<impl Future<Output = ()>, DemoError> {
@@ -95,19 +128,16 @@ fn interrupted() -> Result<impl Future<Output = ()>, DemoError> {
     })
 }
 
-async fn stages(base: &Config, settings: &Settings) -> Result<Ended, DemoError> {
+async fn stages(settings: &Settings, folder: &Folder, config: &Config) -> Result<Ended, DemoError> {
     let started = Instant::now();
-    let folder = Folder::prepare(&settings.out)?;
-    let config = ground::config(base, &folder);
     let timeline = Timeline::before(UnixSeconds(jiff::Timestamp::now().as_second()));
     let mut progress = Progress::new(6);
-    let trusted_key = history_and_model(&config, &folder, timeline, settings.seed, &mut progress).await?;
+    let trusted_key = history_and_model(config, folder, timeline, settings.seed, &mut progress).await?;
 
     let stage = progress.stage("Broker, ingest and three aircraft", None);
-    let ground = Ground::start(&config)?;
+    let ground = Ground::start(config)?;
     let stretches = timeline.stretches(settings.seed)?;
-    let mut aircraft =
-        Aircraft::start(settings, &folder, timeline, &stretches, &ground, &trusted_key).await?;
+    let mut aircraft = Aircraft::start(settings, folder, timeline, &stretches, &ground, &trusted_key).await?;
     stage.done(&format_args!("{}; broker at {}", aircraft.names(), ground.broker_url()));
 
     let left = settings.duration.saturating_sub(started.elapsed() + ENDING).max(SHORTEST_FLIGHT);
@@ -123,7 +153,7 @@ async fn stages(base: &Config, settings: &Settings) -> Result<Ended, DemoError> 
     let tables = tables::open_to_read(&config.tables.url, &config.tables)?;
     let now = UnixSeconds(jiff::Timestamp::now().as_second());
     let run = Run::of_tables(&*tables, Some(timeline.start), Some(timeline.end), now)?;
-    let report = Mailer::new(&config)?.report(&run, &*tables)?;
+    let report = Mailer::new(config)?.report(&run, &*tables)?;
     stage.done(&report.subject);
 
     let faults: Vec<Fault> = stretches.iter().map(|stretch| stretch.fault.clone()).collect();
@@ -131,7 +161,7 @@ async fn stages(base: &Config, settings: &Settings) -> Result<Ended, DemoError> 
     outcome.events = events;
     outcome.lost += missing + outcome::miscounted(&*tables, timeline, &failures)?;
     outcome.write(&folder.summary())?;
-    Ok(Ended { outcome, report, tables_url: config.tables.url, summary: folder.summary() })
+    Ok(Ended { outcome, report, tables_url: config.tables.url.clone(), summary: folder.summary() })
 }
 
 async fn history_and_model(
