@@ -299,32 +299,33 @@ fn a_fleet_of_any_size_is_shown() {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
     let (aircraft, days) = (size("DASHBOARD_AIRCRAFT", 20), size("DASHBOARD_DAYS", 2));
+    // Of each hour, one to twelve.
+    let windows = size("DASHBOARD_WINDOWS", 1);
     let server = Server::shared();
     let keyspace = server.keyspace("month");
     let mut tables = keyspace.made();
     let started = Instant::now();
-    let mut stored = 0;
+    let mut count = 0;
     for hour in 0..days * 24 {
         let start = NOW - (hour + 1) * HOUR;
-        let windows = (0..aircraft).flat_map(|number| {
+        let flown = (0..aircraft).flat_map(|number| {
             let fails = (number + hour / 2) % 20 == 0;
             let (fail, alarms) = if fails { (70, BOTH) } else { (9, NONE) };
             let of = move |step: i64| {
                 flown(&tail(number), start + 300 * step, ("DHCP", "no address, none"), fail, alarms)
             };
-            (0..3_i64).map(move |step| of(4 * step))
+            (0..windows).map(move |step| of(12 / windows * step))
         });
-        let mut batch = Batch { windows: windows.collect(), ..Batch::default() };
-        stored += batch.windows.len();
+        let mut batch = Batch { windows: flown.collect(), ..Batch::default() };
+        count += batch.windows.len();
         if hour == 0 {
             batch.aircraft = (0..aircraft).map(heard_of).collect();
         }
-        tables.commit(&batch).expect("stored");
+        // A small server on a busy machine may be late now and then.
+        let stored = (0..10).any(|_| tables.commit(&batch).inspect_err(|error| println!("{error}")).is_ok());
+        assert!(stored, "the server takes nothing");
     }
-    println!(
-        "{aircraft} aircraft, {days} days: {stored} windows in {:.1} s",
-        started.elapsed().as_secs_f64()
-    );
+    println!("{aircraft} aircraft, {days} days: {count} windows in {:.1} s", started.elapsed().as_secs_f64());
     for path in [
         "/fleet?range=1h",
         "/fleet",
