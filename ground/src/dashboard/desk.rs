@@ -28,8 +28,11 @@ const PATIENCE_WITH_ANSWER: Duration = Duration::from_millis(1500);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Questions that may wait for the reader.
 const MAX_WAITING: usize = 64;
-/// Answers on the shelf. The largest, a fleet with all its alarms, takes some ten megabytes.
+/// Answers on the shelf.
 const MAX_ANSWERS: usize = 48;
+/// What they take together, about: a fleet with all its alarms may be tens of megabytes. The newest answer stays,
+/// whatever it takes.
+const MAX_BYTES: usize = 64 << 20;
 
 /// An answer with its age.
 #[derive(Clone, Debug)]
@@ -78,11 +81,13 @@ struct Slot {
     place: watch::Sender<Place>,
     is_waiting: bool,
     asked: Instant,
+    /// What its answer takes, about.
+    bytes: usize,
 }
 
-#[derive(Default)]
 struct Shelf {
     slots: HashMap<Question, Slot>,
+    max_bytes: usize,
 }
 
 impl Desk {
@@ -92,7 +97,7 @@ impl Desk {
     /// When the system gives no thread.
     pub fn start(open: OpenTables, clock: Clock) -> std::io::Result<Self> {
         let (questions, waiting) = mpsc::sync_channel(MAX_WAITING);
-        let shelf = Arc::new(Mutex::new(Shelf::default()));
+        let shelf = Arc::new(Mutex::new(Shelf::new(MAX_BYTES)));
         let reader = Reader { open, clock, tables: None, shelf: Arc::clone(&shelf), is_failing: false };
         thread::Builder::new().name("dashboard".to_owned()).spawn(move || reader.run(&waiting))?;
         Ok(Self { shelf, questions })
@@ -140,25 +145,40 @@ impl Sheet {
 }
 
 impl Shelf {
+    fn new(max_bytes: usize) -> Self {
+        Self { slots: HashMap::new(), max_bytes }
+    }
+
     fn slot(&mut self, question: &Question) -> &mut Slot {
         if !self.slots.contains_key(question) && self.slots.len() >= MAX_ANSWERS {
-            // A question that waits keeps its place: the reader is about to put the answer there.
-            let idle = self.slots.iter().filter(|(_, slot)| !slot.is_waiting);
-            let oldest = idle.min_by_key(|(_, slot)| slot.asked).map(|(question, _)| question.clone());
-            if let Some(oldest) = oldest {
-                self.slots.remove(&oldest);
-            }
+            self.remove_oldest(question);
         }
         self.slots.entry(question.clone()).or_insert_with(|| Slot {
             place: watch::Sender::new(Place::default()),
             is_waiting: false,
             asked: Instant::now(),
+            bytes: 0,
         })
+    }
+
+    /// Takes away what nobody has asked for the longest, but not this one; false where there is nothing to take.
+    fn remove_oldest(&mut self, but: &Question) -> bool {
+        // A question that waits keeps its place: the reader is about to put the answer there.
+        let idle = self.slots.iter().filter(|(question, slot)| !slot.is_waiting && *question != but);
+        let oldest = idle.min_by_key(|(_, slot)| slot.asked).map(|(question, _)| question.clone());
+        oldest.is_some_and(|oldest| self.slots.remove(&oldest).is_some())
+    }
+
+    fn bytes(&self) -> usize {
+        self.slots.values().map(|slot| slot.bytes).sum()
     }
 
     fn put(&mut self, question: &Question, result: Option<Sheet>) {
         let Some(slot) = self.slots.get_mut(question) else { return };
         slot.is_waiting = false;
+        if let Some(sheet) = &result {
+            slot.bytes = sheet.answer.bytes();
+        }
         slot.place.send_modify(|place| {
             place.attempts += 1;
             place.has_failed = result.is_none();
@@ -166,6 +186,7 @@ impl Shelf {
                 place.sheet = result;
             }
         });
+        while self.bytes() > self.max_bytes && self.remove_oldest(question) {}
     }
 }
 
@@ -220,5 +241,96 @@ impl Reader {
             tracing::warn!(%error, "the dashboard cannot read the tables; it shows what it read last");
         }
         self.is_failing = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cabinwatch_shared::rate::Counts;
+    use cabinwatch_shared::verdict::Alarms;
+
+    use super::*;
+    use crate::dashboard::episode::episodes;
+    use crate::dashboard::facts::FleetFacts;
+    use crate::dashboard::parameters::Votes;
+    use crate::dashboard::period::Period;
+    use crate::tables::TableRow;
+    use crate::tables::examples::{row, window};
+
+    const NOW: UnixSeconds = UnixSeconds(1_795_248_600);
+
+    /// A fleet with so many anomalies.
+    fn fleet(anomalies: i64) -> Sheet {
+        let alarms = Alarms { z: true, forest: true };
+        let rows = (0..anomalies).map(|number| {
+            let counts = Counts { fail: 60, success: 40 };
+            let scored = row("DHCP", "no address", counts, alarms);
+            TableRow::of(&window("TC-JJA", number * 86_400), &scored).expect("attempts")
+        });
+        let facts = FleetFacts {
+            read: NOW,
+            members: Vec::new(),
+            episodes: episodes(rows, UnixSeconds(0)),
+            is_cut: false,
+            newest: None,
+        };
+        assert_eq!(facts.episodes.len() as i64, anomalies);
+        Sheet {
+            answer: Arc::new(Answer::Fleet(facts)),
+            read: NOW,
+            is_failing: false,
+            finished: Instant::now(),
+            took: Duration::ZERO,
+        }
+    }
+
+    fn question(day: i64) -> Question {
+        let (since, until) = (UnixSeconds(day * 86_400), UnixSeconds((day + 1) * 86_400));
+        Question::Fleet { period: Period::Between(since, until), votes: Votes::Any }
+    }
+
+    fn put(shelf: &mut Shelf, day: i64, anomalies: i64) {
+        shelf.slot(&question(day));
+        shelf.put(&question(day), Some(fleet(anomalies)));
+    }
+
+    fn days(shelf: &Shelf) -> Vec<i64> {
+        (0..10).filter(|day| shelf.slots.contains_key(&question(*day))).collect()
+    }
+
+    #[test]
+    fn an_answer_takes_at_least_what_its_anomalies_do() {
+        let bytes = |anomalies| fleet(anomalies).answer.bytes();
+        let text = "DHCP".len() + "no address".len();
+        let each = size_of::<crate::dashboard::episode::Episode>() + text;
+        assert_eq!(bytes(1000) - bytes(0), 1000 * each);
+    }
+
+    #[test]
+    fn answers_make_room_for_each_other_the_one_asked_for_the_longest_ago_first() {
+        let mut shelf = Shelf::new(3 * fleet(100).answer.bytes());
+        (0..3).for_each(|day| put(&mut shelf, day, 100));
+        assert_eq!(days(&shelf), [0, 1, 2]);
+        shelf.slot(&question(0)).asked = Instant::now();
+        put(&mut shelf, 3, 100);
+        assert_eq!(days(&shelf), [0, 2, 3]);
+        assert!(shelf.bytes() <= shelf.max_bytes);
+    }
+
+    #[test]
+    fn one_answer_stays_however_large_and_a_question_that_waits_keeps_its_place() {
+        let mut shelf = Shelf::new(3 * fleet(100).answer.bytes());
+        put(&mut shelf, 0, 100);
+        put(&mut shelf, 1, 100);
+        shelf.slot(&question(1)).is_waiting = true;
+        put(&mut shelf, 2, 10_000);
+        assert_eq!(days(&shelf), [1, 2]);
+    }
+
+    #[test]
+    fn there_are_never_more_answers_than_there_are_places() {
+        let mut shelf = Shelf::new(MAX_BYTES);
+        (0..100).for_each(|day| put(&mut shelf, day, 1));
+        assert_eq!(shelf.slots.len(), MAX_ANSWERS);
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Episode {
     pub peak: TableRow,
     /// Whether it is over.
     pub standing: Standing,
+    /// Whether it may have begun earlier: it begins where what was read does.
+    pub is_cut: bool,
 }
 
 impl Episode {
@@ -59,6 +61,7 @@ impl Episode {
             counts: Counts::default(),
             peak: row.clone(),
             standing: Standing::Over,
+            is_cut: false,
         };
         episode.take(row);
         episode
@@ -79,6 +82,11 @@ impl Episode {
         }
     }
 
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.peak.edr_point.len() + self.peak.description.len()
+    }
+
     /// The aircraft.
     pub const fn tail(&self) -> &Tail {
         &self.peak.tail
@@ -96,7 +104,16 @@ impl Episode {
 
     /// Whether a window that starts then belongs to it, or would if it were anomalous.
     pub fn reaches(&self, start: UnixSeconds) -> bool {
-        start.0.saturating_sub(self.last_start.0) <= MAX_WINDOWS_APART.saturating_mul(self.window_seconds())
+        start <= self.reach()
+    }
+
+    /// The last second at which a window that belongs to it may start.
+    pub fn reach(&self) -> UnixSeconds {
+        UnixSeconds(self.last_start.0.saturating_add(self.seconds_apart()))
+    }
+
+    fn seconds_apart(&self) -> i64 {
+        MAX_WINDOWS_APART.saturating_mul(self.window_seconds())
     }
 
     /// Whether some of its time is some of another's.
@@ -110,8 +127,9 @@ impl Episode {
     }
 }
 
-/// The anomalies that anomalous rows make, in the order of the tail, the key and time.
-pub(super) fn episodes(rows: impl IntoIterator<Item = TableRow>) -> Vec<Episode> {
+/// The anomalies that anomalous rows make, in the order of the tail, the key and time. Rows that start before
+/// `known_from` were not looked for.
+pub(super) fn episodes(rows: impl IntoIterator<Item = TableRow>, known_from: UnixSeconds) -> Vec<Episode> {
     let mut by_key: BTreeMap<(Tail, String, String), Vec<TableRow>> = BTreeMap::new();
     for row in rows {
         let key = (row.tail.clone(), row.edr_point.clone(), row.description.clone());
@@ -132,6 +150,9 @@ pub(super) fn episodes(rows: impl IntoIterator<Item = TableRow>) -> Vec<Episode>
         }
         episodes.push(current);
     }
+    for episode in &mut episodes {
+        episode.is_cut = episode.begin.0.saturating_sub(episode.seconds_apart()) < known_from.0;
+    }
     episodes
 }
 
@@ -143,6 +164,7 @@ mod tests {
     use crate::tables::ScoredWindow;
     use crate::tables::examples::{row, window};
 
+    const LONG_AGO: UnixSeconds = UnixSeconds(i64::MIN);
     const BOTH: Alarms = Alarms { z: true, forest: true };
     const Z_ONLY: Alarms = Alarms { z: true, forest: false };
 
@@ -155,7 +177,7 @@ mod tests {
     #[test]
     fn windows_at_most_three_apart_are_one_anomaly() {
         let rows = [0, 300, 1200, 2400].map(|start| at("TC-JJA", start, 50, BOTH));
-        let found = episodes(rows);
+        let found = episodes(rows, LONG_AGO);
         let spans: Vec<_> = found.iter().map(|episode| (episode.begin.0, episode.end.0)).collect();
         assert_eq!(spans, [(0, 1500), (2400, 2700)]);
     }
@@ -164,14 +186,15 @@ mod tests {
     fn aircraft_and_keys_stand_apart() {
         let mut other_key = at("TC-JJA", 300, 50, BOTH);
         other_key.description = "no answer".to_owned();
-        let found = episodes([at("TC-JJA", 0, 50, BOTH), at("TC-JJB", 300, 50, BOTH), other_key]);
+        let rows = [at("TC-JJA", 0, 50, BOTH), at("TC-JJB", 300, 50, BOTH), other_key];
+        let found = episodes(rows, LONG_AGO);
         assert_eq!(found.len(), 3);
     }
 
     #[test]
     fn counts_votes_and_peak_are_those_of_its_rows() {
         let rows = [at("TC-JJA", 0, 20, Z_ONLY), at("TC-JJA", 300, 60, BOTH), at("TC-JJA", 600, 40, BOTH)];
-        let found = episodes(rows);
+        let found = episodes(rows, LONG_AGO);
         let [episode] = &found[..] else { panic!("one: {found:?}") };
         assert_eq!(episode.counts, Counts { fail: 120, success: 180 });
         assert_eq!((episode.windows, episode.confirmed), (3, 2));
@@ -183,6 +206,18 @@ mod tests {
     #[test]
     fn rows_may_come_in_any_order() {
         let rows = [600, 0, 300].map(|start| at("TC-JJA", start, 50, BOTH));
-        assert_eq!(episodes(rows).len(), 1);
+        assert_eq!(episodes(rows, LONG_AGO).len(), 1);
+    }
+
+    #[test]
+    fn one_that_may_go_on_before_what_was_read_is_cut() {
+        let cut = |known_from| {
+            let found =
+                episodes([1800, 2100].map(|start| at("TC-JJA", start, 50, BOTH)), UnixSeconds(known_from));
+            found.iter().map(|episode| episode.is_cut).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(1800), [true]);
+        assert_eq!(cut(901), [true], "a window that starts at 900 would belong to it");
+        assert_eq!(cut(900), [false]);
     }
 }

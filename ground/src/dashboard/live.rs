@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
@@ -44,6 +45,8 @@ const LOOKED_AT: Question = Question::Fleet { period: Period::Last(Span::Day), v
 #[derive(Clone)]
 pub(super) struct Live {
     changes: broadcast::Sender<Change>,
+    /// When the last change was seen, for who comes after it was told.
+    last: Arc<AtomicI64>,
     room: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
 }
@@ -61,12 +64,13 @@ impl Live {
     /// Starts the watcher, which ends when the process stops or nobody can listen any more.
     pub fn start(desk: Desk, stopped: watch::Receiver<bool>) -> Self {
         let (changes, _) = broadcast::channel(CHANGES);
-        let live = Self { changes, room: Arc::new(Semaphore::new(MAX_LISTENERS)), stopped };
-        let (changes, stopped) = (live.changes.clone(), live.stopped.clone());
+        let room = Arc::new(Semaphore::new(MAX_LISTENERS));
+        let live = Self { changes, last: Arc::default(), room, stopped };
+        let watching = live.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = watch_tables(desk, changes) => {}
-                () = has_stopped(stopped) => {}
+                () = watch_tables(desk, &watching) => {}
+                () = has_stopped(watching.stopped.clone()) => {}
             }
         });
         live
@@ -85,6 +89,7 @@ impl Live {
     fn events(&self, permit: OwnedSemaphorePermit) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
         let listener = Listener {
             changes: self.changes.subscribe(),
+            last: Arc::clone(&self.last),
             stopped: self.stopped.clone(),
             until: Instant::now() + LONGEST,
             greeted: false,
@@ -99,6 +104,7 @@ impl Live {
 
 struct Listener {
     changes: broadcast::Receiver<Change>,
+    last: Arc<AtomicI64>,
     stopped: watch::Receiver<bool>,
     until: Instant,
     greeted: bool,
@@ -110,14 +116,17 @@ impl Listener {
     async fn next(&mut self) -> Option<Event> {
         if !self.greeted {
             self.greeted = true;
-            return Some(
-                Event::default().event("hello").retry(Duration::from_millis(RETRY_MILLIS)).data("{}"),
-            );
+            let hello = Event::default().event("hello").retry(Duration::from_millis(RETRY_MILLIS));
+            // A page may be older than the last change, of which nobody told this browser.
+            let last = self.last.load(Ordering::Acquire);
+            return Some(hello.data(serde_json::json!({ "at": last }).to_string()));
         }
         tokio::select! {
             change = self.changes.recv() => match change {
                 Ok(change) => Some(change.event()),
-                Err(broadcast::error::RecvError::Lagged(_)) => Some(everything()),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    Some(everything(UnixSeconds(self.last.load(Ordering::Acquire))))
+                }
                 Err(broadcast::error::RecvError::Closed) => None,
             },
             () = has_stopped(self.stopped.clone()) => None,
@@ -134,13 +143,14 @@ impl Change {
                 let data = serde_json::json!({ "at": self.at.0, "tails": tails });
                 Event::default().event("change").data(data.to_string())
             }
-            None => everything(),
+            None => everything(self.at),
         }
     }
 }
 
-fn everything() -> Event {
-    Event::default().event("change").data(r#"{"tails":"*"}"#)
+fn everything(at: UnixSeconds) -> Event {
+    let data = serde_json::json!({ "at": at.0, "tails": "*" });
+    Event::default().event("change").data(data.to_string())
 }
 
 async fn has_stopped(mut stopped: watch::Receiver<bool>) {
@@ -148,11 +158,11 @@ async fn has_stopped(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn watch_tables(desk: Desk, changes: broadcast::Sender<Change>) {
+async fn watch_tables(desk: Desk, live: &Live) {
     let mut seen: Option<HashMap<Tail, u64>> = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if changes.receiver_count() == 0 {
+        if live.changes.receiver_count() == 0 {
             continue;
         }
         let Ok(sheet) = desk.ask(&LOOKED_AT).await else { continue };
@@ -164,8 +174,9 @@ async fn watch_tables(desk: Desk, changes: broadcast::Sender<Change>) {
             Some(before) => changed(before, &now),
             None => None,
         };
+        live.last.store(facts.read.0, Ordering::Release);
         // Nobody listening is no error.
-        let _ = changes.send(Change { at: facts.read, tails });
+        let _ = live.changes.send(Change { at: facts.read, tails });
         seen = Some(now);
     }
 }

@@ -130,7 +130,7 @@ impl Parameters {
             }
         }
         // A form has a field for each; times that were typed count more than the list beside them.
-        let range = if since.is_some() && until.is_some() { None } else { range };
+        let range = if since.is_some() || until.is_some() { None } else { range };
         read.period = Period::read(range.as_deref(), since.as_deref(), until.as_deref())?;
         Ok(read)
     }
@@ -240,6 +240,14 @@ mod tests {
         let form = "range=7d&since=2026-11-21T08:10&until=2026-11-21T09:10";
         let read = Parameters::read(form).map(|read| read.period);
         assert!(matches!(read, Ok(Period::Between(..))), "{read:?}");
+    }
+
+    #[test]
+    fn who_types_only_one_of_the_times_is_told_that_the_other_is_missing() {
+        let refused = Parameters::read("range=24h&since=2026-11-21T08:10&until=").expect_err("refused");
+        assert_eq!(refused, "`since` needs an `until`.");
+        let refused = Parameters::read("range=24h&since=&until=2026-11-21T08:10").expect_err("refused");
+        assert_eq!(refused, "`until` needs a `since`.");
     }
 
     #[test]

@@ -123,9 +123,12 @@ fn agreement(episode: &Episode) -> String {
 /// When it was: `since 21 Nov 08:10 (35 min)`, `21 Nov 08:10 to 08:45 (35 min)`.
 pub(super) fn when(episode: &Episode) -> String {
     let lasted = duration(episode.end.0.saturating_sub(episode.begin.0));
-    match episode.standing {
-        Standing::Open => format!("since {}", ENGLISH.brief(episode.begin)),
-        Standing::Over => format!("{} for {lasted}", ENGLISH.brief(episode.begin)),
+    let begin = ENGLISH.brief(episode.begin);
+    match (episode.standing, episode.is_cut) {
+        (Standing::Open, false) => format!("since {begin}"),
+        (Standing::Open, true) => format!("since {begin} or earlier"),
+        (Standing::Over, false) => format!("{begin} for {lasted}"),
+        (Standing::Over, true) => format!("{begin} or earlier, for {lasted} at least"),
     }
 }
 
@@ -214,7 +217,7 @@ mod tests {
             TableRow::of(&window("TC-JJA", number * 300), &row("DHCP", "no address", *counts, *alarms))
                 .expect("attempts")
         });
-        episodes(rows).remove(0)
+        episodes(rows, UnixSeconds(i64::MIN)).remove(0)
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::*;
 pub type Check = fn(&mut dyn Tables);
 
 /// Every check with its name.
-pub const CHECKS: [(&str, Check); 17] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("rows_stand_in_the_tables_their_alarms_say", rows_stand_in_the_tables_their_alarms_say),
     ("every_column_comes_back", every_column_comes_back),
     ("a_re_run_leaves_exactly_the_new_rows", a_re_run_leaves_exactly_the_new_rows),
@@ -27,6 +27,7 @@ pub const CHECKS: [(&str, Check); 17] = [
     ("queries_bound_time_tail_and_number", queries_bound_time_tail_and_number),
     ("totals_are_those_of_the_rows", totals_are_those_of_the_rows),
     ("rates_count_quiet_windows_as_zero", rates_count_quiet_windows_as_zero),
+    ("a_point_has_worked_where_an_attempt_succeeded", a_point_has_worked_where_an_attempt_succeeded),
     ("records_come_back", records_come_back),
     ("streams_and_gaps_come_back", streams_and_gaps_come_back),
     ("the_newest_frame_an_aircraft_told_of_stays_known", the_newest_frame_an_aircraft_told_of_stays_known),
@@ -216,6 +217,25 @@ fn rates_count_quiet_windows_as_zero(tables: &mut dyn Tables) {
     assert_eq!(rates(899, 9), [(0, percent(90)), (300, percent(0))]);
     assert_eq!(rates(900, 1), [(900, percent(90))]);
     assert_eq!(rates(900, 0), []);
+}
+
+fn a_point_has_worked_where_an_attempt_succeeded(tables: &mut dyn Tables) {
+    let day = 86_400;
+    let failed_only = ScoredWindow { points: vec![("DHCP".to_owned(), 0)], ..window("TC-JJA", 2 * day) };
+    let untried = ScoredWindow { rows: Vec::new(), points: Vec::new(), ..window("TC-JJA", 3 * day) };
+    let windows = [window("TC-JJA", 300), failed_only, untried, window("TC-JJB", 2 * day)];
+    tables.replace(&windows).expect("stored");
+    let has_worked = |tail: &str, point: &str, starts: std::ops::Range<i64>| {
+        let starts = UnixSeconds(starts.start)..UnixSeconds(starts.end);
+        tables.has_worked(&tail.parse().expect("a tail"), point, starts).expect("read")
+    };
+    assert!(has_worked("TC-JJA", "DHCP", 0..9 * day));
+    assert!(has_worked("TC-JJA", "PORTAL", 300..301), "where nothing failed, too");
+    assert!(!has_worked("TC-JJA", "EAP", 0..9 * day), "nobody ever tried it");
+    assert!(!has_worked("TC-JJA", "DHCP", 301..9 * day), "tried, but it failed each time");
+    assert!(!has_worked("TC-JJA", "DHCP", 0..300));
+    assert!(has_worked("TC-JJB", "DHCP", 301..i64::MAX));
+    assert!(!has_worked("TC-JJB", "DHCP", i64::MIN..301));
 }
 
 fn loss(until: i64) -> LossFrame {

@@ -45,6 +45,7 @@ pub use row::{ScoredRow, ScoredWindow, Table, WindowVersion};
 pub use table_row::TableRow;
 pub use totals::Totals;
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use cabinwatch_shared::fault_key::FaultKey;
@@ -210,6 +211,17 @@ pub trait Tables: Send {
     /// # Errors
     /// When the database fails.
     fn recent_rates(&self, query: &RateQuery<'_>) -> Result<Vec<(UnixSeconds, Rate)>, TablesError>;
+
+    /// Whether anybody's attempt at a point worked in any of an aircraft's windows that start within a time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    fn has_worked(
+        &self,
+        tail: &Tail,
+        edr_point: &str,
+        starts: Range<UnixSeconds>,
+    ) -> Result<bool, TablesError>;
 
     /// Reported losses, by the time of the last lost event.
     ///

@@ -69,7 +69,10 @@
 
   const live = byId("live");
   const say = (state, text) => { if (live) { live.className = state; live.textContent = text; } };
-  let timer = null, last = 0, missed = false;
+  let timer = null, last = 0;
+  // When the facts of the page were read, and when the newest change was seen that we were told of; in seconds.
+  const read = () => Date.parse(document.querySelector("#read time")?.dateTime) / 1000;
+  let changed = 0;
   const update = async () => {
     timer = null;
     last = Date.now();
@@ -80,37 +83,46 @@
       setSkew(answer.headers.get("date"));
       swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
       if (live?.className === "off") say("on", "live");
+      // Where reading takes long, the answer may be the one from before the change.
+      if (read() < changed) soon();
     } catch { say("off", "cannot update"); }
   };
   const soon = () => {
-    if (document.hidden) { missed = true; return; }
+    if (document.hidden) return; // Whoever looks again gets a new page anyway.
     timer ??= setTimeout(update, Math.max(100, last + LEAST_PAUSE - Date.now() + Math.random() * 500));
   };
   if (follows && window.EventSource) {
     let source = null, lost = null;
+    // A browser has only a few lines to one server, so that pages nobody looks at must not hold theirs.
+    const disconnect = () => { source?.close(); source = null; };
     const connect = () => {
+      disconnect();
+      if (document.hidden) return;
       source = new EventSource("/live");
-      source.addEventListener("hello", () => {
-        // What happened while nobody listened.
-        if (lost) soon();
+      source.addEventListener("hello", (event) => {
+        // What happened while nobody listened, or between this page and its line.
+        changed = Math.max(changed, JSON.parse(event.data).at);
+        if (lost || read() < changed) soon();
         lost = null;
         say("on", "live");
       });
       source.addEventListener("change", (event) => {
-        const { tails } = JSON.parse(event.data);
-        if (tails === "*" || follows === "*" || tails.includes(follows)) soon();
+        const { at, tails } = JSON.parse(event.data);
+        if (tails === "*" || follows === "*" || tails.includes(follows)) { changed = Math.max(changed, at); soon(); }
       });
       source.onerror = () => {
         // The server ends a line now and then; only what lasts is worth saying.
         lost ??= Date.now();
         // Refused, not cut: the session may be over, which the next update finds out.
-        if (source.readyState === EventSource.CLOSED) setTimeout(() => { connect(); soon(); }, 10000);
+        if (source?.readyState === EventSource.CLOSED) setTimeout(() => { connect(); soon(); }, 10000);
       };
     };
     connect();
-    addEventListener("pagehide", () => source.close());
+    addEventListener("pagehide", disconnect);
     addEventListener("pageshow", (event) => { if (event.persisted) { connect(); soon(); } });
-    document.addEventListener("visibilitychange", () => { if (!document.hidden && missed) { missed = false; soon(); } });
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) disconnect(); else { connect(); soon(); }
+    });
     setInterval(() => { age(); if (lost && Date.now() - lost > 5000) say("off", "no connection"); }, 5000);
   }
 

@@ -8,6 +8,7 @@
 )]
 
 mod conforms;
+mod dashboard;
 mod faults;
 mod queries;
 mod replay;

@@ -26,6 +26,13 @@ pub(in crate::dashboard) struct AircraftFacts {
 }
 
 impl AircraftFacts {
+    /// What it holds in memory, about.
+    pub fn bytes(&self) -> usize {
+        let events = self.models.len() * size_of::<ModelReportRecord>()
+            + self.starts.len() * size_of::<StreamStartRecord>();
+        size_of::<Self>() + self.heat.bytes() + events
+    }
+
     /// Reads one aircraft; none where nothing is known of it.
     pub fn read(
         tables: &dyn Tables,

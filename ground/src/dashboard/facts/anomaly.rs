@@ -6,8 +6,8 @@ use cabinwatch_shared::rate::Rate;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 
-use super::AnomalyId;
 use super::fleet::mark_open;
+use super::{AnomalyId, row_bytes};
 use crate::dashboard::episode::{self, Episode};
 use crate::tables::{Query, RateQuery, Table, TableRow, Tables, TablesError};
 
@@ -49,18 +49,26 @@ pub(in crate::dashboard) struct Elsewhere {
 }
 
 impl AnomalyFacts {
+    /// What it holds in memory, about.
+    pub fn bytes(&self) -> usize {
+        let rows: usize = self.rows.iter().map(row_bytes).sum();
+        let rates = self.rates.len() * size_of::<(UnixSeconds, Rate)>();
+        size_of::<Self>() + rows + rates + self.elsewhere.len() * size_of::<(Tail, Elsewhere)>()
+    }
+
     /// Reads one anomaly; none where there is none of the key at that second.
     pub fn read(tables: &dyn Tables, id: &AnomalyId, now: UnixSeconds) -> Result<Option<Self>, TablesError> {
+        let from = UnixSeconds(id.at.0.saturating_sub(BEFORE_SECONDS));
         let query = Query {
             tail: Some(id.tail.clone()),
-            since: Some(UnixSeconds(id.at.0.saturating_sub(BEFORE_SECONDS))),
+            since: Some(from),
             until: Some(UnixSeconds(id.at.0.saturating_add(AFTER_SECONDS))),
             limit: Some(MAX_ROWS),
         };
         let is_ours = |row: &TableRow| row.edr_point == id.edr_point && row.description == id.description;
         let rows = tables.rows(id.votes.table(), &query)?.into_iter().filter(is_ours);
-        let found =
-            episode::episodes(rows).into_iter().find(|episode| episode.begin <= id.at && id.at < episode.end);
+        let mut episodes = episode::episodes(rows, from).into_iter();
+        let found = episodes.find(|episode| episode.begin <= id.at && id.at < episode.end);
         let Some(mut episode) = found else { return Ok(None) };
         mark_open(tables, std::slice::from_mut(&mut episode), now)?;
         let (from, to) = around(&episode);

@@ -8,14 +8,14 @@ use cabinwatch_shared::time::UnixSeconds;
 use crate::dashboard::episode::{self, Episode};
 use crate::dashboard::parameters::Votes;
 use crate::dashboard::period::Period;
-use crate::tables::{AircraftRecord, Lost, Query, RateQuery, StreamState, Tables, TablesError};
+use crate::tables::{AircraftRecord, Lost, Query, StreamState, Tables, TablesError};
 
 /// Anomalous rows read at most, the newest ones: 250 bytes each.
 const MAX_ROWS: u32 = 100_000;
 /// Losses and gaps read at most, the newest ones.
 const MAX_LOSSES: u32 = 20_000;
-/// Windows looked at to see whether an anomaly is over. Later than three windows are enough.
-const RECENT_WINDOWS: u32 = 8;
+/// How far behind the newest row the newest anomaly may lie to be named.
+const NEWEST_WITHIN_SECONDS: i64 = 7 * DAY_SECONDS;
 /// An aircraft that is connected and says nothing for so long is silent: four windows of five minutes.
 const SILENT_SECONDS: i64 = 20 * 60;
 /// How much later than it meant to be back an aircraft may be.
@@ -138,10 +138,20 @@ impl FleetFacts {
         let rows = tables.rows(votes.table(), &query)?;
         let is_cut = rows.len() >= MAX_ROWS as usize;
         let newest = if rows.is_empty() { newest_anomaly(tables, votes)? } else { None };
-        let mut episodes = episode::episodes(rows);
+        let known_from = rows.first().filter(|_| is_cut).map_or(since, |oldest| oldest.start);
+        let mut episodes = episode::episodes(rows, known_from);
         mark_open(tables, &mut episodes, now)?;
         let members = members(tables, &query, &episodes)?;
         Ok(Self { read: now, members, episodes, is_cut, newest })
+    }
+
+    /// What it holds in memory, about.
+    pub fn bytes(&self) -> usize {
+        let members = self.members.iter().map(|member| {
+            let reasons = member.lost.by_reason.len() * size_of::<(&str, u64)>();
+            size_of::<FleetMember>() + reasons + member.record.cohort.as_ref().map_or(0, String::len)
+        });
+        members.sum::<usize>() + self.episodes.iter().map(Episode::bytes).sum::<usize>()
     }
 
     /// Anomalies of one aircraft, in the order of key and time.
@@ -160,9 +170,13 @@ impl FleetFacts {
     }
 }
 
+/// Where there never was one, a database that keeps its rows by time would look through all of it; so it is looked for
+/// only in the last week of which there are rows.
 fn newest_anomaly(tables: &dyn Tables, votes: Votes) -> Result<Option<UnixSeconds>, TablesError> {
-    let newest = tables.rows(votes.table(), &Query { limit: Some(1), ..Query::default() })?;
-    Ok(newest.last().map(|row| row.end))
+    let newest = Query { limit: Some(1), ..Query::default() };
+    let Some(row) = tables.scored_rows(&newest)?.pop() else { return Ok(None) };
+    let since = Some(UnixSeconds(row.start.0.saturating_sub(NEWEST_WITHIN_SECONDS)));
+    Ok(tables.rows(votes.table(), &Query { since, ..newest })?.last().map(|row| row.end))
 }
 
 /// Finds out which of an aircraft's newest anomalies are not over. Older ones are: others came after them.
@@ -171,28 +185,37 @@ pub(super) fn mark_open(
     episodes: &mut [Episode],
     now: UnixSeconds,
 ) -> Result<(), TablesError> {
-    let mut newest_rows: BTreeMap<Tail, Option<UnixSeconds>> = BTreeMap::new();
-    for episode in episodes {
-        let newest = match newest_rows.get(episode.tail()) {
-            Some(newest) => *newest,
-            None => {
-                let query = Query { tail: Some(episode.tail().clone()), limit: Some(1), ..Query::default() };
-                let newest = tables.scored_rows(&query)?.last().map(|row| row.start);
-                newest_rows.insert(episode.tail().clone(), newest);
-                newest
-            }
-        };
-        // Rows exist only where something failed: where later ones are missing, the windows themselves decide.
-        let is_over = newest.is_some_and(|start| !episode.reaches(start)) || is_over(tables, episode, now)?;
-        episode.standing = if is_over { episode::Standing::Over } else { episode::Standing::Open };
+    // What an aircraft with a wrong clock dates far ahead ends nothing.
+    let until = UnixSeconds(now.0.saturating_add(DAY_SECONDS));
+    for (tail, last_start) in last_starts(episodes) {
+        let since = Some(last_start);
+        let query = Query { tail: Some(tail.clone()), since, until: Some(until), limit: Some(1) };
+        let newest = tables.scored_rows(&query)?.last().map_or(last_start, |row| row.start);
+        // They stand in the order of tails.
+        let from = episodes.partition_point(|episode| *episode.tail() < tail);
+        let of_tail = episodes.iter_mut().skip(from).take_while(|episode| *episode.tail() == tail);
+        for episode in of_tail {
+            // Rows exist only where something failed: where later ones are missing, what worked decides.
+            let is_over = !episode.reaches(newest) || has_worked_since(tables, episode, until)?;
+            episode.standing = if is_over { episode::Standing::Over } else { episode::Standing::Open };
+        }
     }
     Ok(())
 }
 
-fn is_over(tables: &dyn Tables, episode: &Episode, now: UnixSeconds) -> Result<bool, TablesError> {
-    let until = UnixSeconds(now.0.saturating_add(DAY_SECONDS));
-    let query = RateQuery { tail: episode.tail(), key: episode.key(), until, windows: RECENT_WINDOWS };
-    Ok(tables.recent_rates(&query)?.last().is_some_and(|(start, _)| !episode.reaches(*start)))
+/// When the last anomalous window of each aircraft starts.
+fn last_starts(episodes: &[Episode]) -> BTreeMap<Tail, UnixSeconds> {
+    let mut last: BTreeMap<Tail, UnixSeconds> = BTreeMap::new();
+    for episode in episodes {
+        let start = last.entry(episode.tail().clone()).or_insert(episode.last_start);
+        *start = episode.last_start.max(*start);
+    }
+    last
+}
+
+fn has_worked_since(tables: &dyn Tables, episode: &Episode, until: UnixSeconds) -> Result<bool, TablesError> {
+    let beyond = UnixSeconds(episode.reach().0.saturating_add(1));
+    tables.has_worked(episode.tail(), episode.key().edr_point, beyond..until)
 }
 
 fn members(

@@ -102,6 +102,18 @@ impl Heat {
     }
 }
 
+impl Heat {
+    /// What it holds in memory, about.
+    pub fn bytes(&self) -> usize {
+        let flights = self.flights.iter().map(|flight| flight.columns.len() * size_of::<UnixSeconds>());
+        let rows = self.rows.iter().map(|row| {
+            let texts = row.edr_point.len() + row.description.len();
+            size_of::<HeatRow>() + texts + row.cells.len() * size_of::<Cell>()
+        });
+        flights.sum::<usize>() + rows.sum::<usize>()
+    }
+}
+
 impl Flight {
     fn of(first: UnixSeconds, last: UnixSeconds, window: i64, step: i64) -> Self {
         let count = last.0.saturating_sub(first.0) / step + 1;

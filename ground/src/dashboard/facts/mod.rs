@@ -15,7 +15,7 @@ use cabinwatch_shared::time::UnixSeconds;
 
 use super::parameters::Votes;
 use super::period::Period;
-use crate::tables::{Tables, TablesError};
+use crate::tables::{TableRow, Tables, TablesError};
 
 /// What a page wants to know. Pages that want the same share one answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +62,23 @@ pub(super) enum Answer {
     Aircraft(Option<Box<AircraftFacts>>),
     /// To [`Question::Anomaly`]; none where there is none at that time.
     Anomaly(Option<Box<AnomalyFacts>>),
+}
+
+impl Answer {
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let held = match self {
+            Self::Fleet(facts) => facts.bytes(),
+            Self::Aircraft(facts) => facts.as_ref().map_or(0, |facts| facts.bytes()),
+            Self::Anomaly(facts) => facts.as_ref().map_or(0, |facts| facts.bytes()),
+        };
+        size_of::<Self>() + held
+    }
+}
+
+/// A row, with its texts.
+fn row_bytes(row: &TableRow) -> usize {
+    size_of::<TableRow>() + row.edr_point.len() + row.description.len()
 }
 
 impl Question {

@@ -31,8 +31,11 @@ impl EpisodeView {
     pub fn of(episode: &Episode, fleet: &FleetFacts, votes: Votes, now: UnixSeconds) -> Self {
         let others: Vec<&Tail> = fleet.elsewhere(episode).into_iter().collect();
         let path = links::anomaly_of(episode.tail(), episode.key(), episode.begin, votes);
+        // One that goes on before what was read begins a little later each time it is read; it stays the same one.
+        let begin = if episode.is_cut { UnixSeconds(0) } else { episode.begin };
+        let name = links::anomaly_of(episode.tail(), episode.key(), begin, votes);
         Self {
-            id: format!("{:016x}", fnv1a(path.as_bytes())),
+            id: format!("{:016x}", fnv1a(name.as_bytes())),
             path,
             aircraft: words::aircraft(episode.tail()),
             fault: words::brief_fault(episode.key()),

@@ -43,6 +43,19 @@ async fn everybody_learns_which_aircraft_changed() {
     }
 }
 
+/// Between the page and its line there is time for a change.
+#[tokio::test]
+async fn who_comes_after_a_change_learns_when_it_was() {
+    let mut site = Site::new();
+    site.tables.replace(&[window("TC-JJA", NOW.0 - 1800)]).expect("stored");
+    let mut one = listen(&site).await;
+    assert!(event(&mut one).await.is_some_and(|text| text.contains(r#"{"at":0}"#)), "there was none yet");
+    assert!(event(&mut one).await.is_some_and(|text| text.contains(&format!("\"at\":{}", NOW.0))));
+    let mut other = listen(&site).await;
+    let hello = event(&mut other).await.expect("open");
+    assert!(hello.contains("event: hello") && hello.contains(&format!("{{\"at\":{}}}", NOW.0)), "{hello}");
+}
+
 #[tokio::test]
 async fn lines_end_when_the_server_stops() {
     let site = Site::new();

@@ -251,3 +251,43 @@ async fn aircraft_of_a_large_fleet_come_page_by_page() {
     let behind = site.page("/fleet?page=9").await;
     assert!(behind.contains("behind the last") && behind.contains("href=\"/fleet?page=3\""), "{behind}");
 }
+
+/// Passengers have left: nobody tries anything for an hour, with power on.
+#[tokio::test]
+async fn an_anomaly_that_was_over_does_not_open_again_when_nobody_tries() {
+    let mut site = Site::new();
+    let quiet = |ago: i64, points: &[(&str, u64)]| {
+        let points = points.iter().map(|(point, success)| ((*point).to_owned(), *success)).collect();
+        ScoredWindow { rows: Vec::new(), points, ..window("TC-JJA", NOW.0 - ago) }
+    };
+    site.tables.replace(&windows("TC-JJA", [7200, 6900, 6600], 61, BOTH)).expect("stored");
+    let untried: Vec<ScoredWindow> =
+        (0..15).map(|number| quiet(4500 - 300 * number, &[("DNS", 3)])).collect();
+    site.tables.replace(&untried).expect("stored");
+    let page = site.page("/fleet").await;
+    assert_eq!(page.matches(">open</span>").count(), 1, "nobody has tried DHCP since: {page}");
+    let mut site = Site::new();
+    site.tables.replace(&windows("TC-JJA", [7200, 6900, 6600], 61, BOTH)).expect("stored");
+    site.tables.replace(&[quiet(5400, &[("DHCP", 40)])]).expect("stored");
+    site.tables.replace(&untried).expect("stored");
+    let page = site.page("/fleet").await;
+    assert_eq!(page.matches(">over</span>").count(), 1, "{page}");
+}
+
+/// The time of a page goes on, and with it where what it reads of a long anomaly begins.
+#[tokio::test]
+async fn an_anomaly_that_goes_on_before_the_time_of_the_page_says_so_and_stays_the_same_one() {
+    let mut site = Site::new();
+    site.tables.replace(&windows("TC-JJA", (0..60).map(|number| 300 * number), 61, BOTH)).expect("stored");
+    let mut ids = Vec::new();
+    for since in ["2026-11-21T06:00", "2026-11-21T06:05", "2026-11-21T06:17"] {
+        let page = site.page(&format!("/fleet?since={since}&until=2026-11-21T09:00")).await;
+        assert!(page.contains(" or earlier"), "{page}");
+        let (_, id) = page.split_once("data-id=\"").expect("listed");
+        ids.push(id.split('"').next().unwrap_or_default().to_owned());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let whole = site.page("/fleet").await;
+    assert!(whole.contains("since 21 Nov 03:15 (") && !whole.contains("or earlier"), "{whole}");
+}

@@ -48,6 +48,17 @@ pub(super) fn frame(tail: &str, stream: &str, number: i64) -> Result<FrameId, Fa
     Ok(FrameId { tail: self::tail(tail)?, stream: stream_id(stream)?, seq: seq("seq", number)? })
 }
 
+/// Who asks for few rows mostly finds them in the newest buckets: those of an aircraft, or the shards of one hour.
+const FEW_ROWS: u32 = 100;
+const PARTITIONS_FOR_FEW: usize = PARTITIONS_AT_ONCE / 4;
+
+fn at_once(query: &Query) -> usize {
+    match query.limit {
+        Some(..=FEW_ROWS) => PARTITIONS_FOR_FEW,
+        _ => PARTITIONS_AT_ONCE,
+    }
+}
+
 /// Reads partitions side by side, those of the newest bucket first, until there is as much as a query asks for.
 pub(super) async fn read_newest<T, K: Ord>(
     reads: impl Stream<Item = impl Future<Output = Result<(UnixSeconds, Vec<T>), Fault>>>,
@@ -55,7 +66,7 @@ pub(super) async fn read_newest<T, K: Ord>(
     time: impl Fn(&T) -> UnixSeconds,
     key: impl Fn(&T) -> K,
 ) -> Result<Vec<T>, Fault> {
-    let mut reads = pin!(reads.buffered(PARTITIONS_AT_ONCE));
+    let mut reads = pin!(reads.buffered(at_once(query)));
     let enough = query.limit.map_or(usize::MAX, |limit| limit as usize);
     let (mut items, mut last_bucket) = (Vec::new(), None);
     while let Some((bucket, read)) = reads.try_next().await? {

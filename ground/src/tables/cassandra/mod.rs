@@ -24,9 +24,12 @@ mod stream_log;
 mod streams;
 mod windows;
 
+use std::ops::Range;
+
 use address::Address;
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::Rate;
+use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use calendar::{Calendar, Kind};
 use cluster::{Cluster, Fault};
@@ -177,6 +180,16 @@ impl Tables for CassandraTables {
     fn recent_rates(&self, query: &RateQuery<'_>) -> Result<Vec<(UnixSeconds, Rate)>, TablesError> {
         let Store { cluster, calendar, rows, .. } = &self.store;
         self.wait("read rates", rows.recent_rates(cluster, calendar, query))
+    }
+
+    fn has_worked(
+        &self,
+        tail: &Tail,
+        edr_point: &str,
+        starts: Range<UnixSeconds>,
+    ) -> Result<bool, TablesError> {
+        let Store { cluster, calendar, rows, .. } = &self.store;
+        self.wait("read windows", rows.has_worked(cluster, calendar, tail, edr_point, starts))
     }
 
     fn losses(&self, query: &Query) -> Result<Vec<LossRecord>, TablesError> {

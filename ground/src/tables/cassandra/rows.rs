@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
+use std::ops::Range;
 use std::pin::pin;
 
 use cabinwatch_shared::rate::{Counts, Rate};
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use cabinwatch_shared::verdict::Alarms;
-use futures::stream::{StreamExt, TryStreamExt};
+use futures::stream::{Stream, StreamExt, TryStreamExt};
 use scylla::DeserializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
@@ -31,6 +32,7 @@ pub(super) struct RowReader {
     anomalies: Vec<(Table, TableReader)>,
     windows: TableReader,
     recent: PreparedStatement,
+    points: PreparedStatement,
     counts: PreparedStatement,
 }
 
@@ -151,6 +153,10 @@ impl RowReader {
             "SELECT start_time, points FROM {{}}.{INDEX} WHERE tail = ? AND day = ? AND start_time <= ?
              ORDER BY start_time DESC LIMIT ?"
         );
+        let points = format!(
+            "SELECT points FROM {{}}.{INDEX} WHERE tail = ? AND day = ? AND start_time >= ? AND start_time < ?
+             ORDER BY start_time DESC"
+        );
         let counts = format!(
             "SELECT fail, success FROM {{}}.{WINDOWS} WHERE hour = ? AND shard = ? AND tail = ?
              AND start_time = ? AND edr_point = ? AND description = ?"
@@ -159,6 +165,7 @@ impl RowReader {
             anomalies,
             windows: TableReader::prepare(cluster, WINDOWS).await?,
             recent: cluster.prepare(&recent).await?,
+            points: cluster.prepare(&points).await?,
             counts: cluster.prepare(&counts).await?,
         })
     }
@@ -235,6 +242,31 @@ impl RowReader {
         Ok(rates.into_iter().filter_map(|(start, rate)| Some((start, rate?))).collect())
     }
 
+    /// See [`crate::tables::Tables::has_worked`].
+    pub async fn has_worked(
+        &self,
+        cluster: &Cluster,
+        calendar: &Calendar,
+        tail: &Tail,
+        edr_point: &str,
+        starts: Range<UnixSeconds>,
+    ) -> Result<bool, Fault> {
+        let hours = Query { since: Some(starts.start), until: Some(starts.end), ..Query::default() };
+        let bounds = [starts.start, starts.end].map(limits::bound);
+        let reads = days(cluster, calendar, &hours).await?.map(|first| async move {
+            let [since, until] = bounds.map(Bind::from);
+            let values = [Bind::text(tail), day(first?), since, until];
+            cluster.read::<(HashMap<String, i64>,)>(Request::new(&self.points, values)).await
+        });
+        let mut reads = pin!(reads.buffered(DAYS_AT_ONCE));
+        while let Some(windows) = reads.try_next().await? {
+            if windows.iter().any(|(points,)| points.get(edr_point).is_some_and(|success| *success > 0)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The newest windows of an aircraft with what succeeded in them, in ascending order.
     async fn recent_windows(
         &self,
@@ -250,12 +282,7 @@ impl RowReader {
         }
         let after = UnixSeconds(until.0.saturating_add(1));
         let hours = Query { until: Some(after), ..Query::default() };
-        let mut last_day = None;
-        let days = calendar.buckets(cluster, Kind::Rows, &hours).await?.try_filter_map(move |hour| {
-            let day = Span::Day.of(hour);
-            ready(Ok((last_day.replace(day) != Some(day)).then_some(day)))
-        });
-        let reads = days.map(|first| async move {
+        let reads = days(cluster, calendar, &hours).await?.map(|first| async move {
             let limit = Bind::Int(i32::try_from(windows).unwrap_or(i32::MAX));
             let values = [Bind::text(tail), day(first?), limits::bound(until).into(), limit];
             cluster.read::<(CqlTimestamp, HashMap<String, i64>)>(Request::new(&self.recent, values)).await
@@ -272,4 +299,17 @@ impl RowReader {
         }
         Ok(recent)
     }
+}
+
+/// The days that hold windows of a time, the newest first.
+async fn days(
+    cluster: &Cluster,
+    calendar: &Calendar,
+    hours: &Query,
+) -> Result<impl Stream<Item = Result<UnixSeconds, Fault>> + use<>, Fault> {
+    let mut last_day = None;
+    Ok(calendar.buckets(cluster, Kind::Rows, hours).await?.try_filter_map(move |hour| {
+        let day = Span::Day.of(hour);
+        ready(Ok((last_day.replace(day) != Some(day)).then_some(day)))
+    }))
 }

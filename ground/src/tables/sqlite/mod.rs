@@ -8,12 +8,14 @@ mod read;
 mod schema;
 mod write;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::Rate;
+use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use schema::SCHEMA_VERSION;
@@ -204,6 +206,15 @@ impl Tables for SqliteTables {
 
     fn recent_rates(&self, query: &RateQuery<'_>) -> Result<Vec<(UnixSeconds, Rate)>, TablesError> {
         self.read("read rates", read::recent_rates(&self.connection, query))
+    }
+
+    fn has_worked(
+        &self,
+        tail: &Tail,
+        edr_point: &str,
+        starts: Range<UnixSeconds>,
+    ) -> Result<bool, TablesError> {
+        self.read("read windows", read::has_worked(&self.connection, tail, edr_point, starts))
     }
 
     fn losses(&self, query: &Query) -> Result<Vec<LossRecord>, TablesError> {

@@ -1,5 +1,7 @@
 //! Reading.
 
+use std::ops::Range;
+
 use cabinwatch_shared::model::ModelVersion;
 use cabinwatch_shared::rate::{Counts, Rate};
 use cabinwatch_shared::tail::Tail;
@@ -147,6 +149,18 @@ pub(super) fn recent_rates(connection: &Connection, query: &RateQuery<'_>) -> Re
         },
     )?;
     rates.filter_map(|item| item.map(|(start, rate)| Some((start, rate?))).transpose()).collect()
+}
+
+pub(super) fn has_worked(
+    connection: &Connection,
+    tail: &Tail,
+    edr_point: &str,
+    starts: Range<UnixSeconds>,
+) -> Read<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM points WHERE tail = ?1 AND start_time >= ?2 AND start_time < ?3
+               AND edr_point = ?4 AND success > 0)";
+    let values = params![tail.as_str(), bound_text(starts.start), bound_text(starts.end), edr_point];
+    connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))
 }
 
 fn frame(row: &Row<'_>) -> Read<FrameId> {
