@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use super::*;
 use crate::pipeline::Input;
@@ -22,7 +22,7 @@ fn args(point: &str, state: &str) -> RecordArgs {
         state: Some(state.to_owned()),
         at: Some("2026-11-21T08:10:00Z".to_owned()),
         json: None,
-        timeout: 10_000,
+        timeout: 60_000,
     }
 }
 
@@ -40,23 +40,19 @@ fn with_daemon<T>(
     let stop = Arc::new(AtomicBool::new(false));
     let threads =
         sources::start(config, HashMap::new(), queue, Arc::default(), Arc::clone(&stop)).expect("started");
-    let done = Arc::clone(&stop);
     let engine = std::thread::spawn(move || {
         let (mut events, mut cursors) = (0, HashMap::new());
-        loop {
-            match engine.recv_timeout(Duration::from_millis(20)) {
-                Ok(Input::Batch(batch)) => {
-                    events += batch.len() as u64;
-                    cursors.extend(batch.cursors.into_iter().map(|cursor| (cursor.name, cursor.position)));
-                    if let Some(on_stored) = batch.on_stored.filter(|_| stores) {
-                        on_stored();
-                    }
+        // Until the last source has ended.
+        for input in engine {
+            if let Input::Batch(batch) = input {
+                events += batch.len() as u64;
+                cursors.extend(batch.cursors.into_iter().map(|cursor| (cursor.name, cursor.position)));
+                if let Some(on_stored) = batch.on_stored.filter(|_| stores) {
+                    on_stored();
                 }
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) if !done.load(Ordering::Relaxed) => {}
-                Err(_) => return (events, cursors),
             }
         }
+        (events, cursors)
     });
     wait_for(&config.sources.event_socket);
     let result = body();
@@ -67,7 +63,7 @@ fn with_daemon<T>(
 }
 
 fn wait_for(socket: &PathBuf) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let probe = UnixDatagram::unbound().expect("made");
     while probe.connect(socket).is_err() {
         assert!(Instant::now() < deadline, "the daemon does not listen");
@@ -96,7 +92,7 @@ fn without_a_daemon_an_event_is_kept_and_counted_once_when_it_comes() {
     assert_eq!(pending(&config).lines().count(), 3);
     let spool = config.sources.spool.clone();
     let ((), events, _) = with_daemon(&config, true, || {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let left = |name: &str| name.ends_with(".jsonl");
         while std::fs::read_dir(&spool)
             .expect("there")

@@ -127,10 +127,14 @@ pub(super) mod tests {
     }
 
     fn run(text: &str, most_bytes: usize) -> Result<Vec<u8>, ToolError> {
+        run_within(Duration::from_secs(60), text, most_bytes)
+    }
+
+    fn run_within(patience: Duration, text: &str, most_bytes: usize) -> Result<Vec<u8>, ToolError> {
         let folder = tempfile::tempdir().expect("a folder");
         script(folder.path(), "tool", text);
         let mut tools = Tools::in_folders(Some(folder.path().into()));
-        tools.patience = Duration::from_millis(500);
+        tools.patience = patience;
         tools.output("tool", &["x"], most_bytes)
     }
 
@@ -144,7 +148,8 @@ pub(super) mod tests {
     fn one_that_is_missing_hangs_or_fails_is_told() {
         let none = Tools::in_folders(Some("/nowhere".into())).output("tool", &[], 1);
         assert_eq!(none.expect_err("missing").to_string(), "there is no program tool on this machine");
-        assert!(matches!(run("exec /bin/sleep 60", 1), Err(ToolError::Hangs(..))));
+        let hanging = run_within(Duration::from_millis(500), "exec /bin/sleep 60", 1);
+        assert!(matches!(hanging, Err(ToolError::Hangs(..))));
         let refused = run("echo 'no such unit' >&2; exit 3", 1).expect_err("failed").to_string();
         assert_eq!(refused, "tool failed: no such unit");
     }

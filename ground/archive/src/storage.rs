@@ -289,10 +289,10 @@ mod tests {
             let closed = TcpListener::bind("127.0.0.1:0").expect("a port");
             closed.local_addr().expect("an address")
         };
-        let limit = Duration::from_millis(300);
-        for (address, says) in [
-            (refusing, "cannot reach the HDFS NameNode"),
-            (silent.local_addr().expect("an address"), "no answer for 0.3 s from the HDFS NameNode"),
+        let silent_at = silent.local_addr().expect("an address");
+        for (address, limit, says) in [
+            (refusing, LIMIT, "cannot reach the HDFS NameNode"),
+            (silent_at, Duration::from_millis(300), "no answer for 0.3 s from the HDFS NameNode"),
         ] {
             let start = Instant::now();
             let storage = Storage::open(&format!("hdfs://{address}/edr"), limit).expect("opened");

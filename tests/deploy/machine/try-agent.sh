@@ -72,9 +72,9 @@ stat --format='%a %U %G' /run/cabinwatch/events.sock >socket
 stat --format='%a %U' "$STATE" "$STATE/agent.db" >state-folder
 send hostapd 100 && echo "a member of the group" >>senders
 send stranger 1 && echo "a stranger" >>senders
-until_true 20 have_stored 100
+until_true 120 have_stored 100
 stored >after-start
-until_true 20 knows_the_link
+until_true 120 knows_the_link
 look running
 
 # It is killed, and events come while nobody listens.
@@ -82,9 +82,9 @@ record
 kill -KILL "$(property MainPID)"
 record
 note killed
-until_true 30 restarted 0
+until_true 120 restarted 0
 record
-until_true 20 have_stored 103
+until_true 120 have_stored 103
 stored >after-kill
 note revived
 
@@ -103,23 +103,23 @@ note full
 look full
 journalctl --unit "$UNIT" >journal-full
 rm "$STATE/filler"
-until_true 30 have_stored 5000
+until_true 120 have_stored 5000
 stored >after-full
 
 # Its engine hangs, then a source.
 restarts=$(property NRestarts)
 hold_thread "$(property MainPID)"
-until_true 30 restarted "$restarts"
+until_true 120 restarted "$restarts"
 note engine-hung
 restarts=$(property NRestarts)
 for task in /proc/"$(property MainPID)"/task/*; do
     [ "$(cat "$task/comm")" = source ] && source=${task##*/}
 done
 hold_thread "$source"
-until_true 30 restarted "$restarts"
+until_true 120 restarted "$restarts"
 note source-hung
 record
-until_true 20 have_stored 5001
+until_true 120 have_stored 5001
 stored >after-hangs
 
 # A new program takes the place of the old one.
@@ -130,7 +130,7 @@ record
 systemctl restart "$UNIT"
 tail --bytes=5 "/proc/$(property MainPID)/exe" >upgraded
 record
-until_true 20 have_stored 5003
+until_true 120 have_stored 5003
 stored >after-upgrade
 
 # It stops.
@@ -148,7 +148,7 @@ echo 'window_seconds = 0' >"$CONFIG"
 bundle misconfigured
 systemctl start "$UNIT"
 for wait in 10 20; do
-    until_true 60 says "waits $wait s"
+    until_true 120 says "waits $wait s"
     note "held-back-$wait"
 done
 cp good.toml "$CONFIG"
