@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
+use crate::broker::free_port;
 use crate::process::Process;
 use crate::program::{ground, without_settings};
 use crate::scorers::KEY_VARIABLE;
@@ -32,7 +33,9 @@ impl Demo {
     #[must_use]
     pub fn start(folder: &Path, seconds: u32) -> Self {
         let out = folder.join("demo");
-        let mut command = ground(["demo", "--for", &format!("{seconds}s"), "--out"]);
+        // A port that the system gives would not be ours any more when the demo has ended.
+        let listen = free_port().to_string();
+        let mut command = ground(["demo", "--for", &format!("{seconds}s"), "--listen", &listen, "--out"]);
         command.arg(&out);
         let mut process = Process::new(command, &folder.join("demo.log")).ready_when_it_says("(key: ");
         process.start();

@@ -110,3 +110,24 @@ fn random_key() -> Result<String, DemoError> {
     getrandom::fill(&mut bytes).map_err(|error| DemoError::Broken(error.to_string()))?;
     Ok(HEXLOWER.encode(&bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::ground;
+
+    #[test]
+    fn each_demo_has_a_key_of_its_own_that_is_in_no_log() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let start = |name: &str| {
+            let folder = Folder::prepare(&parent.path().join(name)).expect("a new folder");
+            let config = ground::config(&Config::default(), &folder);
+            Dashboard::start(&config, &folder, SocketAddr::from(([127, 0, 0, 1], 0)), 1).expect("a dashboard")
+        };
+        let (one, other) = (start("one"), start("other"));
+        assert_ne!(one.key(), other.key());
+        assert!(!format!("{one:?}").contains(one.key()));
+        assert_ne!(one.address(), other.address());
+        assert!(one.model_dir().join("telemetry.cwt").exists(), "the API has no model");
+    }
+}
