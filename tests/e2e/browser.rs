@@ -46,6 +46,7 @@ fn an_anomaly_appears_on_the_open_page_and_leads_to_its_reasons() {
     let tail =
         summary["injected"][0]["tail"].as_str().expect("the demo says where its faults were").to_owned();
     watch.filter_by_url(&tail);
+    watch.open_many_tabs();
     watch.read_on_a_phone_and_in_the_dark(&tail);
     watch.read_the_document();
     watch.take_pictures(&tail, sudden, &mail);
@@ -147,6 +148,23 @@ impl Watch {
         assert!(listed("/fleet").len() >= 3, "the demo has three aircraft");
         assert_eq!(listed(&format!("/fleet?aircraft={tail}")), BTreeSet::from([format!("/aircraft/{tail}")]));
         self.assert_clean("filters");
+    }
+
+    /// More than a browser has lines to one server. Each is live as long as somebody looks at it.
+    fn open_many_tabs(&self) {
+        const LINES: usize = 6;
+        for number in 0..LINES + 2 {
+            self.browser.open_tab();
+            self.open("/fleet");
+            self.browser.wait_until(&format!("tab {number} to be live"), |browser| {
+                browser.value("document.getElementById('live').className") == "on"
+            });
+        }
+        self.browser.close_tabs();
+        self.browser.wait_until("the first tab to be live again", |browser| {
+            browser.value("document.getElementById('live').className") == "on"
+        });
+        self.assert_clean("many tabs");
     }
 
     fn read_on_a_phone_and_in_the_dark(&self, tail: &str) {

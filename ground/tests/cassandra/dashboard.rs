@@ -286,10 +286,10 @@ fn both_leave_out_the_same_rows_where_there_are_too_many() {
     }
     let sites = tables.sites();
     let page = same(&sites, "/aircraft/TC-JJA?range=30d", StatusCode::OK);
-    assert!(page.contains("the oldest of this time are missing"), "{page}");
+    assert!(page.contains("the oldest of this time is missing"), "{page}");
     assert!(page.contains("185 earlier flights"), "{page}");
     let page = same(&sites, "/aircraft/TC-JJA?range=3d", StatusCode::OK);
-    assert!(!page.contains("the oldest of this time are missing"), "{page}");
+    assert!(!page.contains("the oldest of this time is missing"), "{page}");
 }
 
 /// Prints how long each question takes; `DASHBOARD_AIRCRAFT=100 DASHBOARD_DAYS=30` is a fleet's month.

@@ -94,6 +94,33 @@ impl Browser {
         self.runtime.block_on(self.window().goto(url)).expect("the page loads");
     }
 
+    /// Opens a tab and looks at it; those that are open stay open behind it.
+    ///
+    /// # Panics
+    /// When the browser is gone.
+    pub fn open_tab(&self) {
+        self.runtime.block_on(async {
+            let tab = self.window().new_window(true).await.expect("a tab opens");
+            self.window().switch_to_window(tab.handle).await.expect("it can be looked at");
+        });
+    }
+
+    /// Closes all tabs but the first, and looks at that one.
+    ///
+    /// # Panics
+    /// When the browser is gone.
+    pub fn close_tabs(&self) {
+        self.runtime.block_on(async {
+            let mut tabs = self.window().windows().await.expect("a list").into_iter();
+            let first = tabs.next().expect("there is one");
+            for tab in tabs {
+                self.window().switch_to_window(tab).await.expect("it is open");
+                self.window().close_window().await.expect("it closes");
+            }
+            self.window().switch_to_window(first).await.expect("it is open");
+        });
+    }
+
     /// One page back.
     ///
     /// # Panics

@@ -31,7 +31,7 @@ pub(in crate::dashboard) struct FleetFacts {
     pub members: Vec<FleetMember>,
     /// Anomalies of the time, by tail, key and time.
     pub episodes: Vec<Episode>,
-    /// There were more rows than are read; the oldest are missing.
+    /// There were more rows, or losses, than are read; the oldest are missing.
     pub is_cut: bool,
     /// When the newest anomalous row there is ends, where the time holds none.
     pub newest: Option<UnixSeconds>,
@@ -136,12 +136,13 @@ impl FleetFacts {
         let (since, until) = period.bounds(now);
         let query = Query { since: Some(since), until: Some(until), limit: Some(MAX_ROWS), tail: None };
         let rows = tables.rows(votes.table(), &query)?;
-        let is_cut = rows.len() >= MAX_ROWS as usize;
+        let are_rows_cut = rows.len() >= MAX_ROWS as usize;
         let newest = if rows.is_empty() { newest_anomaly(tables, votes)? } else { None };
-        let known_from = rows.first().filter(|_| is_cut).map_or(since, |oldest| oldest.start);
+        let known_from = rows.first().filter(|_| are_rows_cut).map_or(since, |oldest| oldest.start);
         let mut episodes = episode::episodes(rows, known_from);
         mark_open(tables, &mut episodes, now)?;
-        let members = members(tables, &query, &episodes)?;
+        let (members, are_losses_cut) = members(tables, &query, &episodes)?;
+        let is_cut = are_rows_cut || are_losses_cut;
         Ok(Self { read: now, members, episodes, is_cut, newest })
     }
 
@@ -218,11 +219,12 @@ fn has_worked_since(tables: &dyn Tables, episode: &Episode, until: UnixSeconds) 
     tables.has_worked(episode.tail(), episode.key().edr_point, beyond..until)
 }
 
+/// The aircraft, and whether there were more losses than are read.
 fn members(
     tables: &dyn Tables,
     query: &Query,
     episodes: &[Episode],
-) -> Result<Vec<FleetMember>, TablesError> {
+) -> Result<(Vec<FleetMember>, bool), TablesError> {
     let mut members: BTreeMap<Tail, FleetMember> = BTreeMap::new();
     for record in tables.aircraft()? {
         members.insert(record.tail.clone(), FleetMember::of(record));
@@ -240,13 +242,15 @@ fn members(
         }
     }
     let query = Query { limit: Some(MAX_LOSSES), ..query.clone() };
-    for record in tables.losses(&query)? {
+    let (losses, gaps) = (tables.losses(&query)?, tables.gaps(&query)?);
+    let is_cut = losses.len().max(gaps.len()) >= MAX_LOSSES as usize;
+    for record in losses {
         member(&mut members, &record.frame.tail).lost.note_loss(&record.loss);
     }
-    for gap in tables.gaps(&query)? {
+    for gap in gaps {
         member(&mut members, &gap.tail).lost.note_gap(&gap);
     }
-    Ok(members.into_values().collect())
+    Ok((members.into_values().collect(), is_cut))
 }
 
 fn member<'a>(members: &'a mut BTreeMap<Tail, FleetMember>, tail: &Tail) -> &'a mut FleetMember {

@@ -10,7 +10,8 @@ use cabinwatch_shared::model::AgentRelease;
 use cabinwatch_shared::tail::Tail;
 use cabinwatch_shared::time::UnixSeconds;
 
-use super::fleet::{FilterView, has_fault, period_words, standing_words, waiting_words};
+use super::filter::{FilterView, period_words};
+use super::fleet::{has_fault, standing_words, waiting_words};
 use super::list::EpisodeView;
 use super::{Frame, html};
 use crate::dashboard::episode::{Episode, Standing};

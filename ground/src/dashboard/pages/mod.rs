@@ -2,6 +2,7 @@
 
 mod aircraft;
 mod anomaly;
+mod filter;
 mod fleet;
 mod frame;
 mod list;

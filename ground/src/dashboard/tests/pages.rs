@@ -291,3 +291,24 @@ async fn an_anomaly_that_goes_on_before_the_time_of_the_page_says_so_and_stays_t
     let whole = site.page("/fleet").await;
     assert!(whole.contains("since 21 Nov 03:15 (") && !whole.contains("or earlier"), "{whole}");
 }
+
+#[tokio::test]
+async fn a_sum_of_losses_that_lacks_some_says_so() {
+    let mut site = Site::new();
+    let at = UnixSeconds(NOW.0 - 600);
+    let loss = LossFrame { reason: LossReason::Late, count: 1, since: at, until: at };
+    let losses = |seqs: std::ops::Range<u64>| {
+        let tail: cabinwatch_shared::tail::Tail = "TC-JJA".parse().expect("a tail");
+        let frame = move |seq| FrameId { tail: tail.clone(), stream: StreamId(7), seq: FrameSeq(seq) };
+        let losses = seqs.map(|seq| LossRecord { frame: frame(seq), loss }).collect();
+        Batch { losses, ..Batch::default() }
+    };
+    let note = "There is more than one page reads";
+    site.tables.commit(&losses(1..1000)).expect("stored");
+    let page = site.page("/fleet").await;
+    assert!(page.contains("999 late") && !page.contains(note), "{page}");
+    site.tables.commit(&losses(1000..20_002)).expect("stored");
+    // An answer is as good as new for two seconds; another time is another question.
+    let page = site.page("/fleet?range=6h").await;
+    assert!(page.contains("20,000 late") && page.contains(note), "{page}");
+}
