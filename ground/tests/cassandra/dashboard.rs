@@ -193,13 +193,21 @@ fn records_of(number: i64) -> Batch {
         stored.extend([range(45, 60), range(71, 75)]);
     }
     let oldest = FrameSeq(if number % 6 == 0 { 45 } else { 1 });
+    let newest = FrameSeq(if number % 4 == 0 { 90 } else { 0 });
     let at = UnixSeconds(NOW - 60 * number);
     Batch {
         aircraft: vec![heard_of(number)],
         losses,
         stream_starts: starts.to_vec(),
         model_reports: reports.collect(),
-        progress: vec![StreamProgress { tail: tail.clone(), stream: StreamId(7), stored, oldest, at }],
+        progress: vec![StreamProgress {
+            tail: tail.clone(),
+            stream: StreamId(7),
+            stored,
+            oldest,
+            newest,
+            at,
+        }],
         windows: windows_of(number),
         ..Batch::default()
     }
@@ -229,7 +237,13 @@ fn every_page_is_the_same_on_cassandra_as_on_sqlite() {
     let page = |path: &str| same(&sites, path, StatusCode::OK);
 
     let fleet = page("/fleet");
-    for text in ["1 to 50 of 62", "<span class=\"badge bad\">open</span>", "frames never came", "10 frames"] {
+    for text in [
+        "1 to 50 of 62",
+        "<span class=\"badge bad\">open</span>",
+        "frames never came",
+        "10 frames",
+        "25 frames",
+    ] {
         assert!(fleet.contains(text), "{text} is not in {fleet}");
     }
     for path in [
