@@ -193,13 +193,22 @@ fn records_of(number: i64) -> Batch {
         stored.extend([range(45, 60), range(71, 75)]);
     }
     let oldest = FrameSeq(if number % 6 == 0 { 45 } else { 1 });
+    // Some have told of more than what live frames overtook.
+    let newest = FrameSeq(if number % 5 == 0 { 100 } else { 0 });
     let at = UnixSeconds(NOW - 60 * number);
     Batch {
         aircraft: vec![heard_of(number)],
         losses,
         stream_starts: starts.to_vec(),
         model_reports: reports.collect(),
-        progress: vec![StreamProgress { tail: tail.clone(), stream: StreamId(7), stored, oldest, at }],
+        progress: vec![StreamProgress {
+            tail: tail.clone(),
+            stream: StreamId(7),
+            stored,
+            oldest,
+            newest,
+            at,
+        }],
         windows: windows_of(number),
         ..Batch::default()
     }
