@@ -194,7 +194,7 @@ fn records_of(number: i64) -> Batch {
     }
     let oldest = FrameSeq(if number % 6 == 0 { 45 } else { 1 });
     // Some have told of more than what live frames overtook.
-    let newest = FrameSeq(if number % 5 == 0 { 100 } else { 0 });
+    let newest = FrameSeq(if number % 4 == 0 { 90 } else { 0 });
     let at = UnixSeconds(NOW - 60 * number);
     Batch {
         aircraft: vec![heard_of(number)],
