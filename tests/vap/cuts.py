@@ -52,8 +52,9 @@ class Aircraft:
         """Until it runs and has taken over what lay in the spool."""
         machine.wait_until_up()
         machine.wait_for("the agent", "test -S /run/cabinwatch/events.sock")
-        spooled = "! ls /var/lib/cabinwatch/spool/*.jsonl"
-        machine.wait_for("the agent to empty the spool", spooled)
+        # Not by a pattern: the agent may rename what the shell found before `ls` looks for it.
+        emptied = "! ls /var/lib/cabinwatch/spool | grep --quiet jsonl"
+        machine.wait_for("the agent to empty the spool", emptied)
 
     def start_producers(self, machine):
         known = json.dumps(self.book.handed_over(PRODUCERS))
