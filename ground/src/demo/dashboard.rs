@@ -117,7 +117,7 @@ mod tests {
     use crate::demo::ground;
 
     #[test]
-    fn each_demo_has_a_key_of_its_own_that_is_in_no_log() {
+    fn each_demo_has_a_key_of_its_own_that_debugging_output_does_not_show() {
         let parent = tempfile::tempdir().expect("a folder");
         let start = |name: &str| {
             let folder = Folder::prepare(&parent.path().join(name)).expect("a new folder");
