@@ -134,7 +134,7 @@ def test_an_upgrade_is_a_restart_and_loses_nothing(seen):
 def test_asked_to_stop_it_is_gone_at_once_and_leaves_no_socket(seen):
     unit = seen.unit("stopped")
     assert (unit["Result"], unit["ExecMainStatus"], unit["ActiveState"]) == ("success", "0", "inactive")
-    assert seen.stored("stop-seconds") <= 15
+    assert seen.stored("stop-seconds") <= 5
     assert seen.text("left-behind") == ""
 
 
